@@ -1,0 +1,1 @@
+//! The portfolio: what is checked, to which bound.

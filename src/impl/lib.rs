@@ -1,0 +1,1 @@
+//! All of Shardwright that touches the world: network, disk, clock, client.

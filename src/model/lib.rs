@@ -1,0 +1,1 @@
+//! The protocols of Shardwright, and what is promised about them.
