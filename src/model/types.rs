@@ -1,0 +1,96 @@
+//! The names that every protocol shares: identities, terms, positions in a log, request numbers.
+//!
+//! All are newtypes with a short [`Display`](std::fmt::Display), because a counterexample is read
+//! by people: `n1` is a server, `t3` a term, `#5` an index, `c7` a client, `r2` its second request.
+
+use std::fmt::{self, Debug, Display, Formatter};
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a number with a meaning: ordered, hashable, and printed with its prefix.
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $name:ident($raw:ty) as $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+        )]
+        pub struct $name(pub $raw);
+
+        impl Display for $name {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+
+        // Debug output is what the Explorer shows, so it is the short form too.
+        impl Debug for $name {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+
+numbers! {
+    /// A server: one replica of one group.
+    NodeId(u16) as "n";
+    /// A client session. Sessions and servers share one number space at the hosts' edge
+    /// (see [`crate::actor`]), so a client's number is never a server's.
+    ClientId(u64) as "c";
+    /// The number a client gives to each of its requests: 1, 2, 3, ...
+    RequestId(u64) as "r";
+    /// A term: a period with at most one leader. Term 0 is before the first election.
+    Term(u64) as "t";
+    /// A position in a log. The first entry stands at 1; 0 is the position before it.
+    Index(u64) as "#";
+}
+
+impl Term {
+    /// The term that a new candidate campaigns in.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Index {
+    /// The position before the first entry.
+    pub const ZERO: Self = Self(0);
+
+    /// The position after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The position before this one.
+    ///
+    /// # Panics
+    /// At [`Index::ZERO`], before which there is nothing.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        assert!(self > Self::ZERO, "no position before the start of the log");
+        Self(self.0 - 1)
+    }
+}
+
+/// Who can be sent a message.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Address {
+    /// A server.
+    Server(NodeId),
+    /// A client session.
+    Client(ClientId),
+}
+
+impl From<NodeId> for Address {
+    fn from(server: NodeId) -> Self {
+        Self::Server(server)
+    }
+}
+
+impl From<ClientId> for Address {
+    fn from(client: ClientId) -> Self {
+        Self::Client(client)
+    }
+}
