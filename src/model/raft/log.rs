@@ -1,0 +1,217 @@
+//! The log: entries in order, each with the term in which a leader received it [Raft §5.3].
+
+use std::fmt::{self, Debug, Formatter};
+use std::hash::Hash;
+
+use im::Vector;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Index, Term};
+
+/// What Raft replicates. Raft looks at nothing but its size.
+pub trait Command: Clone + Debug + Eq + Hash + Ord {
+    /// About how many bytes it takes in a message.
+    fn bytes(&self) -> usize;
+}
+
+/// One entry of the log.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Entry<C> {
+    /// The term of the leader that created it.
+    pub term: Term,
+    /// What it carries.
+    pub payload: Payload<C>,
+}
+
+/// What an entry carries.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Payload<C> {
+    /// Nothing: the entry with which each leader opens its term, so that it has one of its own to
+    /// commit [Raft §8].
+    Noop,
+    /// A command for the state machine.
+    Command(C),
+}
+
+impl<C: Debug> Debug for Entry<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.payload {
+            Payload::Noop => write!(f, "{}", self.term),
+            Payload::Command(command) => write!(f, "{} {command:?}", self.term),
+        }
+    }
+}
+
+impl<C: Command> Entry<C> {
+    /// About how many bytes it takes in a message.
+    pub fn bytes(&self) -> usize {
+        size_of::<Term>()
+            + match &self.payload {
+                Payload::Noop => 0,
+                Payload::Command(command) => command.bytes(),
+            }
+    }
+}
+
+/// A place in a log, and the term of the entry there. Two logs that hold the same position agree
+/// on everything up to it: the Log Matching Property [Raft §5.3].
+#[derive(Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Position {
+    /// The term of the entry. Compared first: "the log with the later term is more
+    /// up-to-date" [Raft §5.4.1].
+    pub term: Term,
+    /// Its index. Compared second: "whichever log is longer is more up-to-date".
+    pub index: Index,
+}
+
+impl Debug for Position {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.index, self.term)
+    }
+}
+
+/// The entries of one server, from index 1. Clones share their structure.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Log<C: Clone>(Vector<Entry<C>>);
+
+impl<C: Clone> Default for Log<C> {
+    fn default() -> Self {
+        Self(Vector::new())
+    }
+}
+
+impl<C: Clone + Debug> Debug for Log<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+impl<C: Clone> FromIterator<Entry<C>> for Log<C> {
+    fn from_iter<I: IntoIterator<Item = Entry<C>>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+impl<C: Clone> Log<C> {
+    /// The index of the last entry.
+    #[must_use]
+    pub fn last_index(&self) -> Index {
+        Index(self.0.len() as u64)
+    }
+
+    /// Where the log ends.
+    #[must_use]
+    pub fn last(&self) -> Position {
+        self.0.last().map_or_else(Position::default, |entry| Position {
+            term: entry.term,
+            index: self.last_index(),
+        })
+    }
+
+    /// The entry at `index`, if the log reaches so far.
+    #[must_use]
+    pub fn get(&self, index: Index) -> Option<&Entry<C>> {
+        self.0.get(usize::try_from(index.0).ok()?.checked_sub(1)?)
+    }
+
+    /// The position at `index`; the start of the log agrees with every log.
+    #[must_use]
+    pub fn position(&self, index: Index) -> Option<Position> {
+        if index == Index::ZERO {
+            return Some(Position::default());
+        }
+        self.get(index).map(|entry| Position { term: entry.term, index })
+    }
+
+    /// Whether this log holds `position`.
+    #[must_use]
+    pub fn contains(&self, position: Position) -> bool {
+        self.position(position.index) == Some(position)
+    }
+
+    /// The last position at or before `limit` whose term is at most `term`. Terms never fall along
+    /// a log, so this is a binary search.
+    #[must_use]
+    pub fn last_at_or_below(&self, limit: Index, term: Term) -> Position {
+        let (mut low, mut high) = (Index::ZERO, limit.min(self.last_index()));
+        while low < high {
+            let middle = Index(low.0 + (high.0 - low.0).div_ceil(2));
+            match self.get(middle) {
+                Some(entry) if entry.term <= term => low = middle,
+                Some(_) | None => high = middle.previous(),
+            }
+        }
+        self.position(low).unwrap_or_default()
+    }
+
+    /// The entries behind `after`, up to and including `last`.
+    pub fn range(&self, after: Index, last: Index) -> impl Iterator<Item = &Entry<C>> {
+        let end = last.min(self.last_index()).0 as usize;
+        let start = (after.0 as usize).min(end);
+        self.0.focus().narrow(start..end).into_iter()
+    }
+
+    /// Adds an entry at the end.
+    pub fn push(&mut self, entry: Entry<C>) {
+        self.0.push_back(entry);
+    }
+
+    /// Removes all entries from `from` on.
+    pub fn truncate(&mut self, from: Index) {
+        self.0.truncate(from.previous().0 as usize);
+    }
+
+    /// All entries, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry<C>> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Command for u8 {
+        fn bytes(&self) -> usize {
+            1
+        }
+    }
+
+    fn log(terms: &[u64]) -> Log<u8> {
+        terms.iter().map(|t| Entry { term: Term(*t), payload: Payload::Noop }).collect()
+    }
+
+    fn at(index: u64, term: u64) -> Position {
+        Position { term: Term(term), index: Index(index) }
+    }
+
+    #[test]
+    fn up_to_date_compares_terms_before_lengths() {
+        assert!(at(1, 2) > at(9, 1));
+        assert!(at(2, 1) > at(1, 1));
+    }
+
+    #[test]
+    fn conflict_search_skips_whole_terms() {
+        let log = log(&[1, 1, 2, 2, 4]);
+        assert_eq!(log.last_at_or_below(Index(5), Term(3)), at(4, 2));
+        assert_eq!(log.last_at_or_below(Index(3), Term(3)), at(3, 2));
+        assert_eq!(log.last_at_or_below(Index(9), Term(9)), at(5, 4));
+        assert_eq!(log.last_at_or_below(Index(5), Term(0)), at(0, 0));
+    }
+
+    #[test]
+    fn start_of_the_log_is_in_every_log() {
+        assert!(log(&[]).contains(at(0, 0)));
+        assert!(!log(&[1]).contains(at(1, 2)));
+        assert!(!log(&[1]).contains(at(2, 1)));
+    }
+
+    #[test]
+    fn truncation_keeps_what_is_before() {
+        let mut log = log(&[1, 1, 2]);
+        log.truncate(Index(2));
+        assert_eq!(log.last(), at(1, 1));
+        assert_eq!(log.range(Index(0), Index(9)).count(), 1);
+    }
+}
