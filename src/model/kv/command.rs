@@ -1,0 +1,135 @@
+//! What a client may ask of the store, and what it is told.
+//!
+//! This is the vocabulary that the store, the clients and the specification share.
+
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{ClientId, RequestId};
+
+/// Longest key, in bytes.
+pub const MAX_KEY_BYTES: usize = 4 << 10;
+
+/// Longest value, in bytes; also what an append may grow a value to.
+pub const MAX_VALUE_BYTES: usize = 1 << 20;
+
+/// A key: any bytes, shared rather than copied.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Key(pub Arc<[u8]>);
+
+/// A value: any bytes, shared rather than copied.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Value(pub Arc<[u8]>);
+
+impl<T: AsRef<[u8]>> From<T> for Key {
+    fn from(bytes: T) -> Self {
+        Self(bytes.as_ref().into())
+    }
+}
+
+impl<T: AsRef<[u8]>> From<T> for Value {
+    fn from(bytes: T) -> Self {
+        Self(bytes.as_ref().into())
+    }
+}
+
+impl Debug for Key {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl Debug for Value {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&String::from_utf8_lossy(&self.0), f)
+    }
+}
+
+/// One operation on one key.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Op {
+    /// Read the value.
+    Get(Key),
+    /// Set the value.
+    Put(Key, Value),
+    /// Add to the end of the value; a missing value counts as empty.
+    Append(Key, Value),
+    /// Set the value if the present one is `expected` (`None`: if there is none).
+    Cas {
+        /// The key.
+        key: Key,
+        /// What must be there for the new value to be set.
+        expected: Option<Value>,
+        /// The new value.
+        new: Value,
+    },
+    /// Remove the key.
+    Delete(Key),
+}
+
+impl Op {
+    /// The key that the operation is about.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Get(key)
+            | Self::Put(key, _)
+            | Self::Append(key, _)
+            | Self::Cas { key, .. }
+            | Self::Delete(key) => key,
+        }
+    }
+
+    /// The value that the operation would store, if any.
+    #[must_use]
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Put(_, value) | Self::Append(_, value) | Self::Cas { new: value, .. } => {
+                Some(value)
+            }
+            Self::Get(_) | Self::Delete(_) => None,
+        }
+    }
+
+    /// Whether key and value are within [`MAX_KEY_BYTES`] and [`MAX_VALUE_BYTES`].
+    #[must_use]
+    pub fn within_limits(&self) -> bool {
+        let expected = match self {
+            Self::Cas { expected, .. } => expected.as_ref(),
+            Self::Get(_) | Self::Put(..) | Self::Append(..) | Self::Delete(_) => None,
+        };
+        self.key().0.len() <= MAX_KEY_BYTES
+            && self.value().is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
+            && expected.is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
+    }
+}
+
+/// The result of an operation.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Output {
+    /// Get: the value, if there is one.
+    Value(Option<Value>),
+    /// Put and Append: done.
+    Written,
+    /// Append: nothing was changed, the value would have outgrown [`MAX_VALUE_BYTES`].
+    TooLarge,
+    /// Cas: the new value is set.
+    Swapped,
+    /// Cas: nothing was changed, because this is what was there.
+    Mismatch(Option<Value>),
+    /// Delete: whether there was anything to remove.
+    Deleted(bool),
+}
+
+/// An operation with the identity that makes it happen exactly once [Ongaro §6.3].
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Request {
+    /// The session that asks.
+    pub client: ClientId,
+    /// Its number in that session.
+    pub number: RequestId,
+    /// What is asked.
+    pub op: Op,
+}

@@ -1,0 +1,117 @@
+//! Client sessions: each request takes effect at most once, and has one result [Ongaro §6.3].
+//!
+//! A client sends one request at a time and numbers them, so for each client the last number and
+//! its result are all there is to remember. Sessions are part of the replicated state: whether a
+//! request is new is decided when it is *applied*, equally on every replica, and never from what
+//! one leader happens to remember.
+
+use im::OrdMap;
+
+use super::command::Output;
+use crate::types::{ClientId, RequestId};
+
+/// For each client its last applied request and the result.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Sessions(OrdMap<ClientId, Session>);
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Session {
+    number: RequestId,
+    output: Output,
+}
+
+/// Whether a request has been applied.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seen<'a> {
+    /// No.
+    Not,
+    /// It is the client's last one; this was its result.
+    Last(&'a Output),
+    /// A later one has been. The client waits for this one no more.
+    Older,
+}
+
+impl Sessions {
+    /// Whether a request has been applied.
+    #[must_use]
+    pub fn seen(&self, client: ClientId, number: RequestId) -> Seen<'_> {
+        match self.0.get(&client) {
+            None => Seen::Not,
+            Some(session) if session.number < number => Seen::Not,
+            Some(session) if session.number == number => Seen::Last(&session.output),
+            Some(_) => Seen::Older,
+        }
+    }
+
+    /// Remembers the result of a request that has just been applied.
+    ///
+    /// # Panics
+    /// If the client has a result for this number or a later one: requests are applied once.
+    pub fn record(&mut self, client: ClientId, number: RequestId, output: Output) {
+        assert_eq!(self.seen(client, number), Seen::Not, "{client} {number} is applied once");
+        self.0.insert(client, Session { number, output });
+    }
+
+    /// The number of the client's last applied request.
+    #[must_use]
+    pub fn last(&self, client: ClientId) -> Option<RequestId> {
+        self.0.get(&client).map(|session| session.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quickcheck::quickcheck;
+
+    use super::super::Machine;
+    use super::super::command::{Key, Op, Output, Request, Value};
+    use super::*;
+
+    fn append(client: u64, number: u64) -> Request {
+        Request {
+            client: ClientId(client),
+            number: RequestId(number),
+            op: Op::Append(Key::from("k"), Value::from(format!("{client}.{number} "))),
+        }
+    }
+
+    #[test]
+    fn repeated_request_gives_its_first_result_and_changes_nothing() {
+        let mut machine = Machine::default();
+        let get = Request { client: ClientId(1), number: RequestId(1), op: Op::Get("k".into()) };
+        assert_eq!(machine.apply(&get), Some(Output::Value(None)));
+        machine.apply(&append(2, 1));
+        assert_eq!(machine.apply(&get), Some(Output::Value(None)));
+        let before = machine.clone();
+        assert_eq!(machine.apply(&append(2, 1)), Some(Output::Written));
+        assert_eq!(machine, before);
+    }
+
+    #[test]
+    fn request_of_the_past_has_no_result() {
+        let mut machine = Machine::default();
+        machine.apply(&append(1, 1));
+        machine.apply(&append(1, 2));
+        assert_eq!(machine.apply(&append(1, 1)), None);
+    }
+
+    quickcheck! {
+        fn each_request_takes_effect_once_however_often_it_comes(log: Vec<(u8, u8)>) -> bool {
+            let mut machine = Machine::default();
+            let mut expected = String::new();
+            let mut last = std::collections::BTreeMap::new();
+            for (client, number) in log {
+                let (client, number) = (u64::from(client % 3), u64::from(number % 8) + 1);
+                machine.apply(&append(client, number));
+                let last = last.entry(client).or_insert(0);
+                if number > *last {
+                    *last = number;
+                    expected += &format!("{client}.{number} ");
+                }
+            }
+            let stored = machine.store.apply(&Op::Get("k".into()));
+            let expected = (!expected.is_empty()).then(|| Value::from(expected));
+            stored == Output::Value(expected)
+        }
+    }
+}
