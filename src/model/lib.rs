@@ -1,1 +1,29 @@
 //! The protocols of Shardwright, and what is promised about them.
+//!
+//! Nothing here knows a clock, a socket, a file, a thread or a random number: a protocol step is a
+//! function of a node's state and one event, and gives back what it wants done. So the same code is
+//! searched by the model checker and run by the runtime.
+//!
+//! To read it in order:
+//!
+//! 1. [`types`] and [`effects`]: the words.
+//! 2. [`raft`]: how a group of servers keeps one log.
+//! 3. [`kv`]: the store that the log drives, and how each request happens exactly once.
+//! 4. [`replica`] and [`client`]: the two put together, and the other side.
+//! 5. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
+//!
+//! And what is promised: [`spec`] and [`history`] (what clients may see), [`properties`] (what
+//! holds inside), [`system`] (a bounded system of nodes, to be searched).
+//!
+//! The protocols never name the promises, nor stateright; [`actor`] is the only door. Raft is
+//! generic over its command and knows nothing of the store.
+
+pub mod actor;
+pub mod client;
+pub mod effects;
+pub mod kv;
+pub mod node;
+pub mod raft;
+pub mod replica;
+pub mod types;
+pub mod violation;

@@ -1,0 +1,202 @@
+//! The protocols as a `stateright` actor: the one door between them and whoever hosts them.
+//!
+//! The hosts are the model checker (through [`crate::system`]), the simulator and the runtime. The
+//! adapter keeps three promises to all of them:
+//!
+//! - a step that changes nothing and asks for nothing leaves the state borrowed, so that hosts see
+//!   it as no step at all, however the handler is written;
+//! - every effect that reveals state stands behind the `Save` it depends on (`persist_before_send`,
+//!   [Raft Fig. 2]); a host may therefore take many steps, save once, and then send everything;
+//! - every step is checked against the invariants of [`crate::raft::Summary`].
+//!
+//! A broken promise panics with a [`Violation`]: it stops the process that would do harm, and the
+//! checker reports it by name.
+//!
+//! A [`stateright::actor::Id`] below the number of servers is a server's [`NodeId`], any other is a
+//! [`ClientId`]. So models number their clients behind the servers, and processes in the world give
+//! themselves large random numbers.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::panic::panic_any;
+use std::time::Duration;
+
+use stateright::actor::{Actor, Id, Out};
+
+use crate::effects::Effect;
+use crate::node::{Effects, Node, Setup, Storage, Timer};
+use crate::raft::{self, Summary};
+use crate::replica::Message;
+use crate::types::{Address, ClientId, NodeId};
+use crate::violation::{Violation, demand};
+
+/// How long the timers run. Values, not a clock: the host draws from them.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Timing {
+    /// A follower waits this long for a leader. Random within the range, so that two rarely
+    /// campaign at once [Raft §5.2].
+    pub election: Range<Duration>,
+    /// A leader shows itself this often.
+    pub heartbeat: Duration,
+    /// A client waits this long for an answer.
+    pub retry: Duration,
+}
+
+impl Timing {
+    /// For servers a fraction of a millisecond apart.
+    pub const LAN: Self = Self {
+        election: Duration::from_millis(300)..Duration::from_millis(600),
+        heartbeat: Duration::from_millis(50),
+        retry: Duration::from_millis(250),
+    };
+}
+
+// A follower must miss several heartbeats before it doubts the leader: one may be lost.
+const _: () =
+    assert!(Timing::LAN.heartbeat.as_millis() * 3 <= Timing::LAN.election.start.as_millis());
+
+/// A node as an actor.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct NodeActor {
+    /// What the node is set up as.
+    pub setup: Setup,
+    /// How many servers there are: smaller numbers are servers, the others clients.
+    pub servers: u16,
+    /// How long its timers run.
+    pub timing: Timing,
+}
+
+impl NodeActor {
+    fn address(&self, id: Id) -> Address {
+        let number = usize::from(id);
+        match u16::try_from(number) {
+            Ok(server) if server < self.servers => Address::Server(NodeId(server)),
+            Ok(_) | Err(_) => Address::Client(ClientId(number as u64)),
+        }
+    }
+
+    fn duration(&self, timer: Timer) -> Range<Duration> {
+        let Timing { election, heartbeat, retry } = &self.timing;
+        match timer {
+            Timer::Raft(raft::Timer::Election) => election.clone(),
+            Timer::Raft(raft::Timer::Heartbeat) => *heartbeat..*heartbeat,
+            Timer::Client(_) => *retry..*retry,
+        }
+    }
+
+    /// Runs a handler on the state, checks the step, and passes on what it asks for.
+    fn step(
+        &self,
+        state: &mut Cow<'_, Node>,
+        out: &mut Out<Self>,
+        handler: impl FnOnce(&mut Node, &mut Effects),
+    ) {
+        let before = state.replica().map(|replica| Summary::of(&replica.raft));
+        let mut fx = Effects::default();
+        let checked = match state {
+            // A host that owns the state has nothing to compare it with.
+            Cow::Owned(node) => {
+                handler(node, &mut fx);
+                check(before.as_ref(), node, &fx)
+            }
+            Cow::Borrowed(node) => {
+                let mut next = node.clone();
+                handler(&mut next, &mut fx);
+                let checked = check(before.as_ref(), &next, &fx);
+                if next != **node {
+                    *state = Cow::Owned(next);
+                }
+                checked
+            }
+        };
+        if let Err(violation) = checked {
+            panic_any(violation);
+        }
+        self.emit(fx, out);
+    }
+
+    fn emit(&self, fx: Effects, out: &mut Out<Self>) {
+        for effect in fx {
+            match effect {
+                Effect::Persist(storage) => out.save(storage),
+                Effect::Send(to, message) => out.send(id(to), message),
+                Effect::Arm(timer) => out.set_timer(timer, self.duration(timer)),
+                Effect::Cancel(timer) => out.cancel_timer(timer),
+            }
+        }
+    }
+}
+
+fn id(address: Address) -> Id {
+    match address {
+        Address::Server(server) => Id::from(usize::from(server.0)),
+        Address::Client(client) => Id::from(client.0 as usize),
+    }
+}
+
+/// Checks one step: the invariants, and that nothing is revealed before it is durable.
+fn check(before: Option<&Summary>, after: &Node, fx: &Effects) -> Result<(), Violation> {
+    let (Some(before), Some(replica)) = (before, after.replica()) else {
+        return Ok(());
+    };
+    before.check_step(&replica.raft)?;
+    check_order(before, &replica.raft.persistent, fx)
+}
+
+/// What a step changes in the persistent state it saves in that step, and before it sends.
+fn check_order(before: &Summary, after: &Storage, fx: &Effects) -> Result<(), Violation> {
+    let mut saved = before.is_durably(after);
+    for effect in fx {
+        match effect {
+            Effect::Persist(storage) => saved = same(storage, after),
+            Effect::Send(_, message) => demand("persist_before_send", saved, || {
+                format!("{message:?} is sent before {after:?} is saved")
+            })?,
+            Effect::Arm(_) | Effect::Cancel(_) => {}
+        }
+    }
+    demand("persist_before_send", saved, || format!("{after:?} is not saved"))
+}
+
+/// Equal for all that a step of one server can have done; no comparison of whole logs.
+fn same(a: &Storage, b: &Storage) -> bool {
+    a.term == b.term && a.vote == b.vote && a.log.last() == b.log.last()
+}
+
+impl Actor for NodeActor {
+    type Msg = Message;
+    type Timer = Timer;
+    type State = Node;
+    type Storage = Storage;
+    type Random = ();
+
+    fn on_start(&self, _id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> Node {
+        let mut fx = Effects::default();
+        let node = self.setup.start(storage.as_ref(), &mut fx);
+        self.emit(fx, out);
+        node
+    }
+
+    fn on_msg(
+        &self,
+        _id: Id,
+        state: &mut Cow<'_, Node>,
+        src: Id,
+        message: Message,
+        out: &mut Out<Self>,
+    ) {
+        let from = self.address(src);
+        self.step(state, out, |node, fx| self.setup.on_message(node, from, message, fx));
+    }
+
+    fn on_timeout(&self, _id: Id, state: &mut Cow<'_, Node>, timer: &Timer, out: &mut Out<Self>) {
+        self.step(state, out, |node, fx| self.setup.on_timeout(node, *timer, fx));
+    }
+
+    fn name(&self) -> String {
+        match &self.setup {
+            Setup::Server(config) => config.id.to_string(),
+            Setup::Client { id, .. } => id.to_string(),
+        }
+    }
+}
