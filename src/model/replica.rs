@@ -89,7 +89,9 @@ impl Replica {
 
     /// The replica has started.
     pub fn on_start(&mut self, config: &Config, fx: &mut Effects) {
-        self.raft_step(config, fx, |raft| raft.on_start());
+        self.raft_step(config, fx, |raft| {
+            raft.on_start();
+        });
     }
 
     /// A message has come in from another server.

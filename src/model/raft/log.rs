@@ -148,7 +148,8 @@ impl<C: Clone> Log<C> {
     pub fn range(&self, after: Index, last: Index) -> impl Iterator<Item = &Entry<C>> {
         let end = last.min(self.last_index()).0 as usize;
         let start = (after.0 as usize).min(end);
-        self.0.focus().narrow(start..end).into_iter()
+        // An empty range cannot be focused on.
+        (start < end).then(|| self.0.focus().narrow(start..end)).into_iter().flatten()
     }
 
     /// Adds an entry at the end.

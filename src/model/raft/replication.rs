@@ -1,6 +1,6 @@
 //! Log replication and commitment [Raft §5.3, §5.4.2].
 
-use super::{Command, Entry, Outcome, Payload, Position, Role, Rpc, Step, Timer, quorum};
+use super::{Command, Entry, Outcome, Payload, Position, Progress, Role, Rpc, Step, Timer, quorum};
 use crate::types::{Index, NodeId};
 
 impl<C: Command> Step<'_, C> {
@@ -23,7 +23,7 @@ impl<C: Command> Step<'_, C> {
     /// Shows the followers that the leader is there, and sends again what they have not answered.
     pub(super) fn on_heartbeat_timeout(&mut self) {
         match &mut self.state.role {
-            Role::Leader { progress } => progress.values_mut().for_each(|p| p.rewind()),
+            Role::Leader { progress } => progress.values_mut().for_each(Progress::rewind),
             // A deposed leader cancels the timer; a host may still have it in hand.
             Role::Follower { .. } | Role::Candidate { .. } => return,
         }
