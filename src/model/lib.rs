@@ -21,9 +21,13 @@
 pub mod actor;
 pub mod client;
 pub mod effects;
+pub mod history;
 pub mod kv;
 pub mod node;
+pub mod properties;
 pub mod raft;
 pub mod replica;
+pub mod spec;
+pub mod system;
 pub mod types;
 pub mod violation;

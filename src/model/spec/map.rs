@@ -9,6 +9,20 @@ use crate::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Map(BTreeMap<Key, Value>);
 
+impl Map {
+    /// How many keys have a value.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether no key has a value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Spec for Map {
     type Op = Op;
     type Output = Output;

@@ -1,0 +1,83 @@
+//! Messages that can never again have an effect.
+//!
+//! Each rule rests on a fact about the receiver that only grows, so a message that is dead stays
+//! dead: a term, a vote given, a role of a term left (a role of a term is never entered twice), an
+//! index matched, a request answered. Never on "delivering it now would change nothing".
+//!
+//! While a server may still crash, its memory is under test and the rules are off
+//! ([`super::System`]). `checks/tests/reductions.rs` verifies on every state of small systems that
+//! what is dead stays dead and has no effect, and that the verdicts with and without are equal.
+
+use stateright::actor::{Envelope, Network};
+
+use super::SystemState;
+use crate::node::Node;
+use crate::raft::{self, Outcome, Role, Rpc};
+use crate::replica::{Message, Replica};
+use crate::types::NodeId;
+
+/// Forgets the dead messages of a state.
+pub(super) fn forget(state: &mut SystemState) {
+    let dead: Vec<_> = state
+        .network
+        .iter_deliverable()
+        .filter(|envelope| is_dead(&state.actor_states, envelope))
+        .map(|envelope| envelope.to_cloned_msg())
+        .collect();
+    for envelope in dead {
+        match &mut state.network {
+            Network::UnorderedDuplicating(set, _) => drop(set.remove(&envelope)),
+            Network::UnorderedNonDuplicating(counts) => drop(counts.remove(&envelope)),
+            Network::Ordered(_) => unreachable!("systems have unordered networks"),
+        }
+    }
+}
+
+/// Whether a message can never again have an effect.
+fn is_dead<H: AsRef<super::HostState>>(hosts: &[H], envelope: &Envelope<&Message>) -> bool {
+    let Some(host) = hosts.get(usize::from(envelope.dst)) else {
+        return true;
+    };
+    let from = NodeId(usize::from(envelope.src) as u16);
+    match (&host.as_ref().node, envelope.msg) {
+        (Node::Server(replica), Message::Raft(message)) => raft_is_dead(replica, from, message),
+        // The client has moved on: it will not be answered, and its session refuses it for ever.
+        (Node::Server(replica), Message::Request(request)) => {
+            replica.machine.sessions.last(request.client) > Some(request.number)
+        }
+        (Node::Client { session, .. }, Message::Reply(reply)) => {
+            session.pending().is_none_or(|(number, _)| reply.number < number)
+        }
+        (Node::Server(_), Message::Reply(_)) => true,
+        (Node::Client { .. }, Message::Raft(_) | Message::Request(_)) => true,
+    }
+}
+
+fn raft_is_dead<C: raft::Command>(
+    replica: &Replica,
+    from: NodeId,
+    message: &raft::Message<C>,
+) -> bool {
+    let raft = &replica.raft;
+    if message.term != raft.term() {
+        return message.term < raft.term(); // Terms only grow.
+    }
+    match &message.rpc {
+        // The vote of this term is given to another.
+        Rpc::RequestVote { .. } => raft.persistent.vote.is_some_and(|vote| vote != from),
+        // The election is over, or this vote is counted.
+        Rpc::RequestVoteReply => match &raft.role {
+            Role::Candidate { votes } => votes.contains(&from),
+            Role::Follower { .. } | Role::Leader { .. } => true,
+        },
+        Rpc::AppendEntries { .. } => false,
+        // The leader of this term knows as much, or leads it no more.
+        Rpc::AppendEntriesReply(outcome) => match raft.progress() {
+            None => true,
+            Some(progress) => match outcome {
+                Outcome::Matched(index) => progress[&from].matched >= *index,
+                Outcome::Conflict { rejected, .. } => progress[&from].matched >= *rejected,
+            },
+        },
+    }
+}

@@ -1,0 +1,341 @@
+//! The model's host: what stands between a node and the model checker.
+//!
+//! It does what the runtime does for a real node (keeps its durable state, starts it again after a
+//! crash, stops it when it breaks a promise), and what only a model needs: it counts what is
+//! bounded, and remembers what a crash would make the properties forget.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt::{self, Debug, Formatter};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use stateright::actor::{Actor, Command, Id, Out, model_timeout};
+
+use super::Bounds;
+use crate::actor::NodeActor;
+use crate::client;
+use crate::kv::command::Request;
+use crate::node::{self, Node, Storage};
+use crate::raft::{self, Entry, Position, Summary};
+use crate::replica::{Message, Replica};
+use crate::types::Term;
+use crate::violation::Violation;
+
+/// A node in the model.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The node.
+    pub node: NodeActor,
+    /// What it may do at most.
+    pub bounds: Bounds,
+}
+
+/// What makes a node in the model act by itself.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Timer {
+    /// One of the node's timers runs out.
+    Node(node::Timer),
+    /// The node crashes and is started again, as one step: until it is back it does nothing, so it
+    /// cannot be told from a slow one.
+    Restart,
+}
+
+/// How often a node has done what is bounded.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Spent {
+    /// Crashes with restart.
+    pub restarts: u8,
+    /// Heartbeat timeouts.
+    pub heartbeats: u8,
+    /// A client's retries.
+    pub retries: u8,
+}
+
+/// What the properties need to know of the past.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Past {
+    /// The terms that the server has led.
+    pub led: BTreeSet<Term>,
+    /// What the server knew to be committed before its last crash, until it knows as much again.
+    pub committed: Vec<Entry<Request>>,
+}
+
+/// A node in the model, with what its host keeps for it.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct HostState {
+    /// The node.
+    pub node: Node,
+    /// What a crash would leave, if that is not the node's present persistent state.
+    stale_storage: Option<Storage>,
+    /// The timers that run. stateright keeps them too, but hashes sets of them ambiguously: two
+    /// nodes' sets `{a}, {}` and `{}, {a}` look alike to it.
+    armed: BTreeSet<Timer>,
+    /// How often the node has done what is bounded.
+    pub spent: Spent,
+    /// What the properties need to know of the past.
+    pub past: Past,
+    /// The promise that the node has broken. It takes no further step.
+    pub violation: Option<Violation>,
+}
+
+impl HostState {
+    /// What a crash would leave.
+    #[must_use]
+    pub fn durable(&self) -> Option<&Storage> {
+        self.stale_storage
+            .as_ref()
+            .or_else(|| self.node.replica().map(|replica| &replica.raft.persistent))
+    }
+
+    /// The last position that the server knows, or knew before a crash, to be committed.
+    #[must_use]
+    pub fn known_committed(&self, replica: &Replica) -> Position {
+        let now = replica.raft.log().position(replica.raft.commit).unwrap_or_default();
+        let before = self.past.committed.last().map_or_else(Position::default, |entry| Position {
+            term: entry.term,
+            index: crate::types::Index(self.past.committed.len() as u64),
+        });
+        if before.index > now.index { before } else { now }
+    }
+
+    /// The entries that the server knows, or knew before a crash, to be committed.
+    #[must_use]
+    pub fn known_entries(&self, replica: &Replica) -> Vec<Entry<Request>> {
+        let now: Vec<_> = replica.raft.committed().cloned().collect();
+        if self.past.committed.len() > now.len() { self.past.committed.clone() } else { now }
+    }
+
+    /// Notes what the properties need to remember, and what contradicts it.
+    fn remember(&mut self) -> Result<(), Violation> {
+        let Some(replica) = self.node.replica() else { return Ok(()) };
+        if replica.raft.is_leader() {
+            self.past.led.insert(replica.raft.term());
+        }
+        let known = &self.past.committed;
+        if !known.is_empty() && replica.raft.commit.0 as usize >= known.len() {
+            if !replica.raft.committed().zip(known).all(|(now, before)| now == before) {
+                let detail = format!("{known:?} was committed, now {:?}", replica.raft.log());
+                return Err(Violation::new("state_machine_safety", detail));
+            }
+            self.past.committed.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Host {
+    /// Does what the node asks for, but for what the model has no need of.
+    fn obey(&self, state: &mut HostState, asked: Out<NodeActor>, out: &mut Out<Self>) {
+        let mut saved = None;
+        for command in asked {
+            match command {
+                Command::Save(storage) => saved = Some(storage),
+                Command::Send(to, message) => out.send(to, message),
+                Command::SetTimer(timer, _) => arm(state, Timer::Node(timer), out),
+                Command::CancelTimer(timer) => {
+                    if state.armed.remove(&Timer::Node(timer)) {
+                        out.cancel_timer(Timer::Node(timer));
+                    }
+                }
+                Command::ChooseRandom(..) => unreachable!("a node draws nothing at random"),
+            }
+        }
+        self.keep(state, saved);
+    }
+
+    /// Keeps what the node has saved, next to what it now is.
+    fn keep(&self, state: &mut HostState, saved: Option<Storage>) {
+        if let Some(saved) = saved {
+            let current = state.node.replica().map(|replica| &replica.raft.persistent);
+            state.stale_storage = (current != Some(&saved)).then_some(saved);
+        }
+    }
+
+    /// Whether the bounds let this timer run out once more.
+    fn may_fire(&self, state: &HostState, timer: Timer) -> bool {
+        match timer {
+            _ if state.violation.is_some() => false,
+            Timer::Restart => state.spent.restarts < self.bounds.restarts,
+            Timer::Node(node::Timer::Raft(raft::Timer::Election)) => {
+                state.node.replica().is_none_or(|r| r.raft.term() < self.bounds.max_term)
+            }
+            Timer::Node(node::Timer::Raft(raft::Timer::Heartbeat)) => {
+                state.spent.heartbeats < self.bounds.heartbeats
+            }
+            Timer::Node(node::Timer::Client(client::Timer::Retry)) => {
+                state.spent.retries < self.bounds.retries
+            }
+        }
+    }
+
+    /// Crashes the node and starts it again from what is durable.
+    fn restart(&self, id: Id, before: &HostState, out: &mut Out<Self>) -> HostState {
+        let durable = before.durable().cloned();
+        for timer in before.armed.iter().filter(|timer| **timer != Timer::Restart) {
+            out.cancel_timer(*timer);
+        }
+        let mut state = self.start(id, durable.as_ref(), out);
+        state.spent = Spent { restarts: before.spent.restarts + 1, ..before.spent };
+        state.past = before.past.clone();
+        if let (Some(old), Some(new)) = (before.node.replica(), state.node.replica()) {
+            state.past.committed = before.known_entries(old);
+            state.violation = Summary::of(&old.raft).check_restart(&new.raft).err();
+        }
+        state
+    }
+
+    fn start(&self, id: Id, storage: Option<&Storage>, out: &mut Out<Self>) -> HostState {
+        let mut asked = Out::new();
+        let node = self.node.on_start(id, &storage.cloned(), &mut asked);
+        let mut state = HostState {
+            node,
+            stale_storage: None,
+            armed: BTreeSet::new(),
+            spent: Spent::default(),
+            past: Past::default(),
+            violation: None,
+        };
+        self.obey(&mut state, asked, out);
+        if self.bounds.restarts > 0 && state.node.replica().is_some() {
+            arm(&mut state, Timer::Restart, out);
+        }
+        state
+    }
+
+    /// Takes one step of the node; gives what changes, if anything does.
+    fn step(
+        &self,
+        before: &HostState,
+        out: &mut Out<Self>,
+        fired: Option<Timer>,
+        handler: impl FnOnce(&mut Cow<'_, Node>, &mut Out<NodeActor>),
+    ) -> Option<HostState> {
+        let mut node = Cow::Borrowed(&before.node);
+        let mut asked = Out::new();
+        let caught = catch_unwind(AssertUnwindSafe(|| handler(&mut node, &mut asked)));
+        if let Err(panic) = caught {
+            let violation = Some(violation(panic.as_ref()));
+            return Some(HostState { violation, ..before.clone() });
+        }
+        let changed = matches!(node, Cow::Owned(_)) || fired.is_some();
+        if !changed && asked.is_empty() {
+            return None;
+        }
+        let mut after = HostState { node: node.into_owned(), ..before.clone() };
+        if let Some(timer) = fired {
+            after.armed.remove(&timer);
+        }
+        self.obey(&mut after, asked, out);
+        after.violation = after.remember().err();
+        // To start a timer that runs already is no step.
+        (changed || !out.is_empty()).then_some(after)
+    }
+}
+
+fn arm(state: &mut HostState, timer: Timer, out: &mut Out<Host>) {
+    if state.armed.insert(timer) {
+        out.set_timer(timer, model_timeout());
+    }
+}
+
+/// What a panic says: a broken promise by its name, any other panic as `no_panic`.
+fn violation(panic: &(dyn std::any::Any + Send)) -> Violation {
+    if let Some(violation) = panic.downcast_ref::<Violation>() {
+        return violation.clone();
+    }
+    let detail = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without words".to_owned());
+    Violation::new("no_panic", detail)
+}
+
+impl Actor for Host {
+    type Msg = Message;
+    type Timer = Timer;
+    type State = HostState;
+    type Storage = ();
+    type Random = ();
+
+    fn on_start(&self, id: Id, _storage: &Option<()>, out: &mut Out<Self>) -> HostState {
+        self.start(id, None, out)
+    }
+
+    fn on_msg(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, HostState>,
+        src: Id,
+        message: Message,
+        out: &mut Out<Self>,
+    ) {
+        if state.violation.is_some() {
+            return;
+        }
+        let next = self.step(state, out, None, |node, asked| {
+            self.node.on_msg(id, node, src, message, asked);
+        });
+        if let Some(next) = next {
+            *state = Cow::Owned(next);
+        }
+    }
+
+    fn on_timeout(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, HostState>,
+        timer: &Timer,
+        out: &mut Out<Self>,
+    ) {
+        if !self.may_fire(state, *timer) {
+            // To stateright a timer that only starts again is no step.
+            out.set_timer(*timer, model_timeout());
+            return;
+        }
+        let next = match *timer {
+            Timer::Restart => Some(self.restart(id, state, out)),
+            Timer::Node(timer) => {
+                let fired = Some(Timer::Node(timer));
+                let next = self.step(state, out, fired, |node, asked| {
+                    self.node.on_timeout(id, node, &timer, asked);
+                });
+                next.map(|mut next| {
+                    spend(&mut next.spent, timer);
+                    next
+                })
+            }
+        };
+        if let Some(next) = next {
+            *state = Cow::Owned(next);
+        }
+    }
+
+    fn name(&self) -> String {
+        self.node.name()
+    }
+}
+
+fn spend(spent: &mut Spent, timer: node::Timer) {
+    match timer {
+        node::Timer::Raft(raft::Timer::Election) => {} // Bounded by the term.
+        node::Timer::Raft(raft::Timer::Heartbeat) => spent.heartbeats += 1,
+        node::Timer::Client(client::Timer::Retry) => spent.retries += 1,
+    }
+}
+
+impl Debug for HostState {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.node.fmt(f)?;
+        if let Some(storage) = &self.stale_storage {
+            write!(f, " on disk: {storage:?}")?;
+        }
+        if self.spent != Spent::default() {
+            write!(f, " {:?}", self.spent)?;
+        }
+        if let Some(violation) = &self.violation {
+            write!(f, " VIOLATED {violation}")?;
+        }
+        Ok(())
+    }
+}

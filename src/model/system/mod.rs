@@ -1,0 +1,272 @@
+//! A system of servers and clients within bounds, to be searched to its last state.
+//!
+//! A [`System`] is stateright's `ActorModel` of [`Host`]s with two things done to each state it
+//! yields, both to the network: messages that can never again have an effect are forgotten
+//! ([`dead`]), and so is which message a duplicating network delivered last. Each can be switched
+//! off, and neither changes a verdict.
+//!
+//! No bound stands in protocol code. Each hides some behaviour, and [`Bounds`] says which.
+
+mod dead;
+mod host;
+mod story;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use stateright::actor::{ActorModel, ActorModelAction, ActorModelState, Envelope, Id, Network};
+use stateright::{Model, Path, Property as StaterightProperty};
+
+pub use host::{Host, HostState, Past, Spent, Timer};
+
+use crate::actor::{NodeActor, Timing};
+use crate::history::Monitor;
+use crate::kv::command::Op;
+use crate::node::Setup;
+use crate::properties::Property;
+use crate::raft::{Config, Limits};
+use crate::replica::{Answer, Message, Replica};
+use crate::spec::map::Map;
+use crate::types::{ClientId, NodeId, Term};
+
+/// What clients have seen so far.
+pub type History = Monitor<Map>;
+
+/// A state of a system.
+pub type SystemState = ActorModelState<Host, History>;
+
+/// A step of a system.
+pub type Action = ActorModelAction<Message, Timer, ()>;
+
+/// What a system consists of.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// How many servers there are.
+    pub servers: u16,
+    /// For each client its operations, one after the other. Client `i` asks server `i` first.
+    pub clients: Vec<Vec<Op>>,
+    /// How the network may misbehave.
+    pub network: NetworkKind,
+    /// How much goes into a message.
+    pub limits: Limits,
+    /// What may happen at most.
+    pub bounds: Bounds,
+    /// What is left out of the search because it cannot matter.
+    pub reductions: Reductions,
+}
+
+/// How the network may misbehave. In both kinds a message may be delayed for ever, which is how it
+/// is lost, and overtaken by any other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NetworkKind {
+    /// Each message is delivered at most once.
+    Delivering,
+    /// A message may be delivered any number of times.
+    Duplicating,
+}
+
+/// What may happen at most. What lies beyond is not searched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// The highest term: hides what needs more elections than that.
+    pub max_term: Term,
+    /// The longest log: hides what needs more entries, the empty ones that open a term included.
+    pub max_log: usize,
+    /// Crashes with restart, of all servers together: hides what needs more.
+    pub restarts: u8,
+    /// Heartbeat timeouts, of all servers together: hides what needs more retransmissions.
+    pub heartbeats: u8,
+    /// Retries of each client: hides what needs more of them.
+    pub retries: u8,
+}
+
+/// What is left out of the search because it cannot matter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reductions {
+    /// Messages that can never again have an effect are forgotten.
+    pub forget_dead: bool,
+    /// Which message a duplicating network delivered last is forgotten.
+    pub forget_last: bool,
+}
+
+impl Reductions {
+    /// All of them.
+    pub const ALL: Self = Self { forget_dead: true, forget_last: true };
+    /// None: stateright's own model.
+    pub const NONE: Self = Self { forget_dead: false, forget_last: false };
+}
+
+/// A system within bounds, with what is promised of it.
+pub struct System {
+    /// What it consists of.
+    pub scope: Scope,
+    /// What is promised of it.
+    pub promises: Vec<Property>,
+    inner: ActorModel<Host, Scope, History>,
+    expanded: AtomicUsize,
+}
+
+impl System {
+    /// The system of `scope`, of which `promises` are to be checked.
+    #[must_use]
+    pub fn new(scope: Scope, promises: Vec<Property>) -> Self {
+        let network = match scope.network {
+            NetworkKind::Delivering => Network::new_unordered_nonduplicating([]),
+            NetworkKind::Duplicating => Network::new_unordered_duplicating([]),
+        };
+        let inner = ActorModel::new(scope.clone(), History::new(Map::default()))
+            .actors(scope.hosts())
+            .init_network(network)
+            .record_msg_out(record_request)
+            .record_msg_in(record_reply);
+        Self { scope, promises, inner, expanded: AtomicUsize::new(0) }
+    }
+
+    /// How many states have had their successors asked for. A search is complete if that is every
+    /// state it has seen: stateright itself does not say.
+    pub fn expanded(&self) -> usize {
+        self.expanded.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what cannot matter.
+    fn reduce(&self, mut state: SystemState) -> SystemState {
+        if self.scope.reductions.forget_last
+            && let Network::UnorderedDuplicating(_, last) = &mut state.network
+        {
+            *last = None;
+        }
+        if self.scope.reductions.forget_dead && !self.may_restart(&state) {
+            dead::forget(&mut state);
+        }
+        state
+    }
+
+    /// While a server may still crash, what it remembers is under test, and no message is taken to
+    /// be dead because of it.
+    fn may_restart(&self, state: &SystemState) -> bool {
+        let spent: u8 = state.actor_states.iter().map(|host| host.spent.restarts).sum();
+        spent < self.scope.bounds.restarts
+    }
+}
+
+impl Scope {
+    fn hosts(&self) -> Vec<Host> {
+        let servers: BTreeSet<_> = (0..self.servers).map(NodeId).collect();
+        let server = |id: &NodeId| {
+            Setup::Server(Config { id: *id, servers: servers.clone(), limits: self.limits })
+        };
+        let client = |(i, script): (usize, &Vec<Op>)| Setup::Client {
+            id: ClientId(u64::from(self.servers) + i as u64),
+            servers: self.servers,
+            first: NodeId(i as u16 % self.servers),
+            script: script.clone(),
+        };
+        let host = |setup| Host {
+            node: NodeActor { setup, servers: self.servers, timing: Timing::LAN },
+            bounds: self.bounds,
+        };
+        let clients = self.clients.iter().enumerate().map(client);
+        servers.iter().map(server).chain(clients).map(host).collect()
+    }
+}
+
+impl Bounds {
+    fn contain(&self, state: &SystemState) -> bool {
+        let (mut restarts, mut heartbeats) = (0, 0);
+        let each = state.actor_states.iter().all(|host| {
+            restarts += host.spent.restarts;
+            heartbeats += host.spent.heartbeats;
+            host.node.replica().is_none_or(|replica| {
+                replica.raft.term() <= self.max_term
+                    && replica.raft.last().index.0 as usize <= self.max_log
+            })
+        });
+        each && restarts <= self.restarts && heartbeats <= self.heartbeats
+    }
+}
+
+/// The servers of a state, with their replicas.
+pub fn servers(state: &SystemState) -> impl Iterator<Item = (&HostState, &Replica)> + Clone {
+    state
+        .actor_states
+        .iter()
+        .filter_map(|host| host.node.replica().map(|replica| (host.as_ref(), replica)))
+}
+
+/// The messages under way in a state.
+pub fn messages(state: &SystemState) -> impl Iterator<Item = Envelope<&Message>> {
+    state.network.iter_deliverable()
+}
+
+/// A client's first request for an operation is its invocation; it has one at a time, so as long as
+/// one is pending any other is a retry.
+fn record_request(_: &Scope, history: &History, envelope: Envelope<&Message>) -> Option<History> {
+    let Message::Request(request) = envelope.msg else { return None };
+    if history.pending(request.client).is_some() {
+        return None;
+    }
+    let mut history = history.clone();
+    history.invoke(request.client, request.op.clone());
+    Some(history)
+}
+
+/// What a client takes for the answer is the response. stateright does not report a delivery
+/// without effect, so a reply that the client ignores is not recorded.
+fn record_reply(_: &Scope, history: &History, envelope: Envelope<&Message>) -> Option<History> {
+    let Message::Reply(reply) = envelope.msg else { return None };
+    let client = ClientId(usize::from(envelope.dst) as u64);
+    history.pending(client)?;
+    let mut history = history.clone();
+    // The monitor remembers a violation; the property reports it.
+    let _explained = match &reply.answer {
+        Answer::Done(output) => history.respond(client, output),
+        Answer::Refused => history.fail(client),
+        Answer::Redirect(_) => return None,
+    };
+    Some(history)
+}
+
+impl Model for System {
+    type State = SystemState;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<SystemState> {
+        self.inner.init_states().into_iter().map(|state| self.reduce(state)).collect()
+    }
+
+    fn actions(&self, state: &SystemState, actions: &mut Vec<Action>) {
+        self.expanded.fetch_add(1, Ordering::Relaxed);
+        self.inner.actions(state, actions);
+    }
+
+    fn next_state(&self, state: &SystemState, action: Action) -> Option<SystemState> {
+        self.inner.next_state(state, action).map(|next| self.reduce(next))
+    }
+
+    fn properties(&self) -> Vec<StaterightProperty<Self>> {
+        self.promises.iter().map(Property::to_stateright).collect()
+    }
+
+    fn within_boundary(&self, state: &SystemState) -> bool {
+        self.scope.bounds.contain(state)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        story::action(self, action)
+    }
+
+    fn format_step(&self, state: &SystemState, action: Action) -> Option<String> {
+        let next = self.next_state(state, action)?;
+        Some(story::changes(self, state, &next))
+    }
+
+    fn as_svg(&self, path: Path<SystemState, Action>) -> Option<String> {
+        self.inner.as_svg(path)
+    }
+}
+
+/// The name that a person reads for an actor.
+fn name(system: &System, id: Id) -> String {
+    use stateright::actor::Actor;
+    system.inner.actors.get(usize::from(id)).map_or_else(|| format!("{id:?}"), Host::name)
+}
