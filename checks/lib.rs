@@ -1,1 +1,6 @@
-//! The portfolio: what is checked, to which bound.
+//! The portfolio: what is checked, to which bound, and how the checks are shown to be awake.
+
+pub mod counterexample;
+pub mod engine;
+pub mod portfolio;
+pub mod report;

@@ -1,0 +1,110 @@
+//! The shortest way to a broken promise.
+//!
+//! stateright's searches report whichever path they came by last. This one goes breadth-first and
+//! stops at the first state in which the promise does not hold.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use model::properties::Property;
+use model::system::{Action, System, SystemState};
+use serde::Serialize;
+use stateright::Model;
+
+/// A path to a state in which a promise does not hold.
+#[derive(Clone, Debug, Serialize)]
+pub struct Counterexample {
+    /// The promise.
+    pub property: &'static str,
+    /// What is wrong in the last state.
+    pub detail: String,
+    /// The steps to it.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a path.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// What happens.
+    pub action: String,
+    /// What it changes: before and after, and what is sent.
+    pub changes: String,
+}
+
+/// Where a state was first reached from: the parent's fingerprint, and which of its actions.
+type Origin = Option<(u64, usize)>;
+
+/// Finds a shortest path to a state in which `property` does not hold; `None` if there is none.
+#[must_use]
+pub fn shortest(system: &System, property: &Property) -> Option<Counterexample> {
+    let hasher = RandomState::new();
+    let mut origins: HashMap<u64, Origin> = HashMap::new();
+    let mut level: Vec<SystemState> = Vec::new();
+    for state in system.init_states() {
+        origins.insert(hasher.hash_one(&state), None);
+        level.push(state);
+    }
+    while !level.is_empty() {
+        let mut next_level = Vec::new();
+        for state in &level {
+            let fingerprint = hasher.hash_one(state);
+            if !property.holds(system, state) {
+                return Some(tell(system, property, &path(&origins, fingerprint)));
+            }
+            for (index, next) in successors(system, state) {
+                let key = hasher.hash_one(&next);
+                if !system.within_boundary(&next) || origins.contains_key(&key) {
+                    continue;
+                }
+                origins.insert(key, Some((fingerprint, index)));
+                next_level.push(next);
+            }
+        }
+        level = next_level;
+    }
+    None
+}
+
+fn actions(system: &System, state: &SystemState) -> Vec<Action> {
+    let mut actions = Vec::new();
+    system.actions(state, &mut actions);
+    actions
+}
+
+fn successors<'a>(
+    system: &'a System,
+    state: &'a SystemState,
+) -> impl Iterator<Item = (usize, SystemState)> + 'a {
+    actions(system, state)
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, action)| Some((index, system.next_state(state, action)?)))
+}
+
+/// The actions that lead to a state, by their index at each state on the way.
+fn path(origins: &HashMap<u64, Origin>, mut fingerprint: u64) -> Vec<usize> {
+    let mut path = Vec::new();
+    while let Some(Some((parent, index))) = origins.get(&fingerprint) {
+        path.push(*index);
+        fingerprint = *parent;
+    }
+    path.reverse();
+    path
+}
+
+/// Takes the path again and writes down what happens.
+fn tell(system: &System, property: &Property, path: &[usize]) -> Counterexample {
+    let mut steps = Vec::new();
+    let mut states = system.init_states();
+    let mut state = states.remove(0);
+    for index in path {
+        let action = actions(system, &state).swap_remove(*index);
+        let changes = system.format_step(&state, action.clone()).unwrap_or_default();
+        steps.push(Step { action: system.format_action(&action), changes });
+        if let Some(next) = system.next_state(&state, action) {
+            state = next;
+        }
+    }
+    let detail = property.violation(&state).map(|v| v.detail).unwrap_or_default();
+    Counterexample { property: property.name, detail, steps }
+}

@@ -1,0 +1,277 @@
+//! The checks.
+
+use model::kv::command::Op;
+use model::properties::{self, Property, goals};
+use model::raft::Limits;
+use model::system::{Bounds, NetworkKind, Reductions, Scope, System};
+use model::types::Term;
+
+use crate::report;
+
+/// A named check: a system, what is promised of it, and what it must be able to do.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// Its name: profile, then what sets it apart.
+    pub name: &'static str,
+    /// When it runs.
+    pub tier: Tier,
+    /// What it is about.
+    pub about: &'static str,
+    /// What its bounds keep it from seeing.
+    pub hides: &'static str,
+    /// The system.
+    pub scope: fn() -> Scope,
+    /// States that it must reach.
+    pub goals: &'static [Property],
+    /// How many states there are.
+    pub unique_states: u64,
+}
+
+/// When a check runs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Tier {
+    /// With every change.
+    Ci,
+    /// When there is an hour.
+    Full,
+}
+
+impl Check {
+    /// The system to search.
+    #[must_use]
+    pub fn system(&self) -> System {
+        System::new((self.scope)(), self.properties())
+    }
+
+    /// What is promised of it, and what it must reach.
+    #[must_use]
+    pub fn properties(&self) -> Vec<Property> {
+        [properties::promises(), self.goals.to_vec()].concat()
+    }
+
+    /// Its bounds, for machines.
+    #[must_use]
+    pub fn bounds(&self) -> report::Bounds {
+        let scope = (self.scope)();
+        let words = |op: &Op| format!("{op:?}");
+        report::Bounds {
+            servers: scope.servers,
+            clients: scope.clients.iter().map(|ops| ops.iter().map(words).collect()).collect(),
+            max_term: scope.bounds.max_term.0,
+            max_log: scope.bounds.max_log,
+            restarts: scope.bounds.restarts,
+            heartbeats: scope.bounds.heartbeats,
+            retries: scope.bounds.retries,
+            network: match scope.network {
+                NetworkKind::Delivering => "unordered, each message at most once",
+                NetworkKind::Duplicating => "unordered, each message any number of times",
+            },
+            batch_entries: scope.limits.batch_entries,
+            window: scope.limits.window,
+        }
+    }
+}
+
+/// The check of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Check> {
+    CHECKS.iter().find(|check| check.name == name)
+}
+
+/// What each check starts from: three servers, no client, no fault but delay and loss.
+fn scope(max_term: u64, max_log: usize) -> Scope {
+    Scope {
+        servers: 3,
+        clients: Vec::new(),
+        network: NetworkKind::Delivering,
+        limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
+        bounds: Bounds {
+            max_term: Term(max_term),
+            max_log,
+            restarts: 0,
+            heartbeats: 0,
+            retries: 0,
+        },
+        reductions: Reductions::ALL,
+    }
+}
+
+fn with_clients(clients: &[&[Op]], mut scope: Scope) -> Scope {
+    scope.clients = clients.iter().map(|script| script.to_vec()).collect();
+    scope
+}
+
+fn duplicating(scope: Scope) -> Scope {
+    Scope { network: NetworkKind::Duplicating, ..scope }
+}
+
+fn bounded(scope: Scope, change: impl FnOnce(&mut Bounds)) -> Scope {
+    let mut scope = scope;
+    change(&mut scope.bounds);
+    scope
+}
+
+fn limited(scope: Scope, change: impl FnOnce(&mut Limits)) -> Scope {
+    let mut scope = scope;
+    change(&mut scope.limits);
+    scope
+}
+
+fn append(value: &str) -> Op {
+    Op::Append("k".into(), value.into())
+}
+
+fn get() -> Op {
+    Op::Get("k".into())
+}
+
+/// Sets the value if there is none.
+fn claim(value: &str) -> Op {
+    Op::Cas { key: "k".into(), expected: None, new: value.into() }
+}
+
+/// Every check of both tiers.
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "sessions",
+        tier: Tier::Ci,
+        about: "Exactly once: one server, two clients, every message any number of times.",
+        hides: "What needs a second server: a log that is rewritten, a request logged by two \
+                leaders (sessions-replicated).",
+        scope: || {
+            let clients: &[&[Op]] = &[&[append("a"), claim("b")], &[append("c"), get()]];
+            let scope = Scope { servers: 1, ..duplicating(with_clients(clients, scope(2, 8))) };
+            bounded(scope, |bounds| {
+                bounds.restarts = 1;
+                bounds.retries = 2;
+            })
+        },
+        goals: &[
+            goals::OPERATION_DONE,
+            goals::ALL_DONE,
+            goals::RESTARTED_WITH_LOG,
+            goals::READ_SEES_WRITE,
+        ],
+        unique_states: 5_184,
+    },
+    Check {
+        name: "sessions-replicated",
+        tier: Tier::Ci,
+        about: "Exactly once across leaders: a client asks again, and two leaders log its request.",
+        hides: "A second client, a third term.",
+        scope: || {
+            let scope = with_clients(&[&[append("a")]], scope(2, 4));
+            bounded(scope, |bounds| bounds.retries = 1)
+        },
+        goals: &[
+            goals::ALL_DONE,
+            goals::LOGGED_TWICE,
+            goals::REDIRECTED,
+            goals::DONE_IN_TERM_2,
+            goals::COMMITTED_LATER,
+        ],
+        unique_states: 128_090,
+    },
+    Check {
+        name: "core",
+        tier: Tier::Ci,
+        about: "Election, replication and commitment with two clients, to a third term.",
+        hides: "Crashes, duplicates, heartbeats, a fourth term, a third operation.",
+        scope: || with_clients(&[&[append("a")], &[get()]], scope(3, 4)),
+        goals: &[
+            goals::ALL_DONE,
+            goals::LEADER_REPLACED,
+            goals::SPLIT_VOTE,
+            goals::LOGS_DIVERGE,
+            goals::CONFLICT_REPORTED,
+            goals::FIGURE_8,
+            goals::COMMITTED_LATER,
+            goals::READ_SEES_WRITE,
+        ],
+        unique_states: 3_354_791,
+    },
+    Check {
+        name: "core-duplicating",
+        tier: Tier::Ci,
+        about: "The same with every message any number of times, to a second term.",
+        hides: "Crashes, heartbeats, a third term.",
+        scope: || duplicating(with_clients(&[&[append("a")], &[get()]], scope(2, 3))),
+        goals: &[goals::OPERATION_DONE, goals::LEADER_REPLACED, goals::LOGS_DIVERGE],
+        unique_states: 280_599,
+    },
+    Check {
+        name: "pipelined",
+        tier: Tier::Ci,
+        about: "Two requests under way at once, so that the second may arrive first.",
+        hides: "Crashes, duplicates, heartbeats, a third term, a second leader's commands.",
+        scope: || {
+            let scope = with_clients(&[&[append("a")], &[append("b")]], scope(2, 3));
+            limited(scope, |limits| {
+                limits.window = 3;
+                limits.batch_entries = 1;
+            })
+        },
+        goals: &[goals::ALL_DONE, goals::CONFLICT_REPORTED],
+        unique_states: 431_566,
+    },
+    Check {
+        name: "heartbeat",
+        tier: Tier::Ci,
+        about: "A leader shows itself and sends again what was not answered.",
+        hides: "Crashes, a second heartbeat, a third term.",
+        scope: || {
+            let scope = with_clients(&[&[append("a")]], scope(2, 3));
+            bounded(scope, |bounds| bounds.heartbeats = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::COMMITTED, goals::LEADER_REPLACED],
+        unique_states: 268_319,
+    },
+    Check {
+        name: "crash",
+        tier: Tier::Ci,
+        about: "A server crashes and restarts while a client waits.",
+        hides: "A second crash, duplicates, a third term.",
+        scope: || {
+            let scope = with_clients(&[&[append("a")]], scope(2, 3));
+            bounded(scope, |bounds| bounds.restarts = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::RESTARTED_WITH_LOG, goals::DONE_IN_TERM_2],
+        unique_states: 334_912,
+    },
+    Check {
+        name: "crash-elections",
+        tier: Tier::Ci,
+        about: "A server crashes and restarts during elections, to a third term.",
+        hides: "A second crash, duplicates, clients.",
+        scope: || bounded(scope(3, 3), |bounds| bounds.restarts = 1),
+        goals: &[goals::RESTARTED_WITH_LOG, goals::RESTARTED_LEADER, goals::FIGURE_8],
+        unique_states: 2_351_941,
+    },
+    Check {
+        name: "election-4",
+        tier: Tier::Ci,
+        about: "Four servers, where half is not a majority and votes may be counted twice.",
+        hides: "Crashes, clients, a third term.",
+        scope: || Scope { servers: 4, ..duplicating(scope(2, 2)) },
+        goals: &[goals::LEADER_REPLACED, goals::SPLIT_VOTE],
+        unique_states: 55_373,
+    },
+    Check {
+        name: "election-5",
+        tier: Tier::Ci,
+        about: "Five servers.",
+        hides: "Crashes, clients, a second term.",
+        scope: || Scope { servers: 5, ..duplicating(scope(1, 1)) },
+        goals: &[goals::LEADER_ELECTED, goals::SPLIT_VOTE],
+        unique_states: 21_582,
+    },
+    Check {
+        name: "figure-8",
+        tier: Tier::Ci,
+        about: "Figure 8 of the paper: four terms, one entry in a message.",
+        hides: "Crashes, duplicates; the entries are those that open the terms.",
+        scope: || limited(scope(4, 3), |limits| limits.batch_entries = 1),
+        goals: &[goals::FIGURE_8, goals::LEADER_REPLACED, goals::COMMITTED_LATER],
+        unique_states: 360_638,
+    },
+];

@@ -1,0 +1,121 @@
+//! What a check has found.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::Serialize;
+
+use crate::counterexample::Counterexample;
+
+/// How a check, or one of its properties, has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It holds in every state within the bounds; or the goal is reached.
+    Passed,
+    /// It does not hold; or the goal is out of reach; or the states are not as many as pinned.
+    Failed,
+    /// The search ended before its last state. Nothing is known.
+    Incomplete,
+}
+
+impl Verdict {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The check.
+    pub name: &'static str,
+    /// How it has ended.
+    pub verdict: Verdict,
+    /// States reached, each counted once.
+    pub unique_states: u64,
+    /// How many there are to be.
+    pub pinned_unique_states: u64,
+    /// States reached, counted each time.
+    pub total_states: u64,
+    /// The longest path searched.
+    pub depth: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// On how many threads.
+    pub threads: usize,
+    /// What searched.
+    pub engine: &'static str,
+    /// What broke the search itself, if anything did.
+    pub error: Option<String>,
+    /// How each property has ended.
+    pub properties: Vec<PropertyReport>,
+    /// Within which bounds.
+    pub bounds: Bounds,
+    /// How a promise is broken, if one is.
+    pub counterexample: Option<Counterexample>,
+}
+
+/// How a property has ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct PropertyReport {
+    /// Its name.
+    pub name: &'static str,
+    /// What it looks at.
+    pub kind: &'static str,
+    /// How it has ended.
+    pub verdict: Verdict,
+}
+
+/// The bounds of a check, for machines.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bounds {
+    /// How many servers.
+    pub servers: u16,
+    /// For each client its operations.
+    pub clients: Vec<Vec<String>>,
+    /// The highest term.
+    pub max_term: u64,
+    /// The longest log.
+    pub max_log: usize,
+    /// Crashes with restart, in all.
+    pub restarts: u8,
+    /// Heartbeat timeouts, in all.
+    pub heartbeats: u8,
+    /// Retries of each client.
+    pub retries: u8,
+    /// The network.
+    pub network: &'static str,
+    /// Most entries in one AppendEntries.
+    pub batch_entries: usize,
+    /// Another AppendEntries goes out while fewer entries than this are unanswered.
+    pub window: usize,
+}
+
+impl Display for Bounds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} servers, terms to {}, logs to {}",
+            self.servers, self.max_term, self.max_log
+        )?;
+        for script in &self.clients {
+            write!(f, ", client {}", script.join(" "))?;
+        }
+        for (count, what) in [
+            (self.restarts, "restarts"),
+            (self.heartbeats, "heartbeats"),
+            (self.retries, "retries a client"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        write!(f, "; network {}", self.network)
+    }
+}
