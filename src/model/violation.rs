@@ -1,5 +1,6 @@
 //! How a broken promise is reported: by name, and with the values that break it.
 
+use std::any::Any;
 use std::fmt::{self, Debug, Display, Formatter};
 
 /// A property that does not hold.
@@ -40,4 +41,17 @@ pub fn demand(
     detail: impl FnOnce() -> String,
 ) -> Result<(), Violation> {
     if holds { Ok(()) } else { Err(Violation { property, detail: detail() }) }
+}
+
+/// What a panic says: a broken promise by its name, any other panic as `no_panic`.
+#[must_use]
+pub fn of_panic(panic: &(dyn Any + Send)) -> Violation {
+    if let Some(violation) = panic.downcast_ref::<Violation>() {
+        return violation.clone();
+    }
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    Violation::new("no_panic", words.unwrap_or("a panic without words"))
 }

@@ -75,9 +75,8 @@ fn split_vote(state: &SystemState) -> bool {
             server.raft.persistent.vote.is_some_and(|vote| usize::from(vote.0) == *i)
         })
     };
-    candidates().any(|(i, (_, a))| {
-        candidates().any(|(j, (_, b))| i != j && a.raft.term() == b.raft.term())
-    })
+    candidates()
+        .any(|(i, (_, a))| candidates().any(|(j, (_, b))| i != j && a.raft.term() == b.raft.term()))
 }
 
 fn committed(state: &SystemState) -> bool {
@@ -137,18 +136,17 @@ fn clients(state: &SystemState) -> impl Iterator<Item = (usize, bool)> {
 
 fn done_in_term_2(state: &SystemState) -> bool {
     servers(state).any(|(_, server)| {
-        server.raft.committed().any(|entry| {
-            entry.term >= Term(2) && matches!(entry.payload, Payload::Command(_))
-        })
+        server
+            .raft
+            .committed()
+            .any(|entry| entry.term >= Term(2) && matches!(entry.payload, Payload::Command(_)))
     })
 }
 
 fn logged_twice(state: &SystemState) -> bool {
     servers(state).any(|(_, server)| {
         let commands = || server.raft.committed().filter(|e| e.payload != Payload::Noop);
-        commands()
-            .enumerate()
-            .any(|(i, a)| commands().take(i).any(|b| a.payload == b.payload))
+        commands().enumerate().any(|(i, a)| commands().take(i).any(|b| a.payload == b.payload))
     })
 }
 

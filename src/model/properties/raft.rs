@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Property, promise, step};
 use crate::raft::{Log, quorum};
-use crate::system::{HostState, SystemState, servers};
 use crate::replica::Replica;
+use crate::system::{HostState, SystemState, servers};
 use crate::types::{Index, Term};
 use crate::violation::{Violation, demand};
 

@@ -19,7 +19,7 @@ use crate::node::{self, Node, Storage};
 use crate::raft::{self, Entry, Position, Summary};
 use crate::replica::{Message, Replica};
 use crate::types::Term;
-use crate::violation::Violation;
+use crate::violation::{self, Violation};
 
 /// A node in the model.
 #[derive(Clone, Debug)]
@@ -214,7 +214,7 @@ impl Host {
         let mut asked = Out::new();
         let caught = catch_unwind(AssertUnwindSafe(|| handler(&mut node, &mut asked)));
         if let Err(panic) = caught {
-            let violation = Some(violation(panic.as_ref()));
+            let violation = Some(violation::of_panic(panic.as_ref()));
             return Some(HostState { violation, ..before.clone() });
         }
         let changed = matches!(node, Cow::Owned(_)) || fired.is_some();
@@ -236,19 +236,6 @@ fn arm(state: &mut HostState, timer: Timer, out: &mut Out<Host>) {
     if state.armed.insert(timer) {
         out.set_timer(timer, model_timeout());
     }
-}
-
-/// What a panic says: a broken promise by its name, any other panic as `no_panic`.
-fn violation(panic: &(dyn std::any::Any + Send)) -> Violation {
-    if let Some(violation) = panic.downcast_ref::<Violation>() {
-        return violation.clone();
-    }
-    let detail = panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "a panic without words".to_owned());
-    Violation::new("no_panic", detail)
 }
 
 impl Actor for Host {

@@ -1,0 +1,61 @@
+//! What can be asked for on the command line; one file for each command.
+
+mod check;
+mod explore;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Ok,
+    /// What was asked for does not hold, or could not be done.
+    Failed,
+    /// What was asked for makes no sense.
+    Usage,
+    /// A check ended before its last state.
+    Incomplete,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Incomplete => 3,
+        })
+    }
+}
+
+/// A sharded, fault-tolerant key/value store whose protocols are checked and run from one copy.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Arguments),
+    Explore(explore::Arguments),
+}
+
+/// Does what the command line asks for.
+pub(crate) fn run() -> ExitCode {
+    let exit = match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explore(arguments) => explore::run(&arguments),
+    };
+    exit.into()
+}
+
+/// Says in one line what is wrong and what to do.
+pub(crate) fn complain(error: impl Display) {
+    eprintln!("shardwright: {error}");
+}
