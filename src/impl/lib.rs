@@ -1,1 +1,3 @@
 //! All of Shardwright that touches the world: network, disk, clock, client.
+
+pub mod wal;
