@@ -157,3 +157,29 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_holds_only_in_its_own_place() {
+        let place = Place { seed: 7, offset: 128, previous: 5, synced: 72 };
+        let record = Record { kind: 1, index: 2, term: 3, payload: &b"payload"[..] };
+        let mut segment = vec![0; 128];
+        let checksum = push(&mut segment, place, Tag::Record, record);
+        segment.resize(512, 0);
+        let frame = Frame::at(&segment, 7, 128).expect("a frame is there");
+        assert_eq!((frame.checksum, frame.previous, frame.synced), (checksum, 5, 72));
+        assert_eq!(frame.end(), 128 + FRAME_HEADER + 8);
+        let read = frame.record(&segment).expect("its payload is whole");
+        assert_eq!((read.kind, read.index, read.term), (1, 2, 3));
+        assert_eq!(read.payload, b"payload");
+
+        assert!(Frame::at(&segment, 8, 128).is_none(), "another segment");
+        segment.copy_within(128..256, 256);
+        assert!(Frame::at(&segment, 7, 256).is_none(), "another offset");
+        assert!(Frame::at(&segment[..170], 7, 128).is_none(), "beyond the end");
+        assert!((0..600).all(|at| at == 128 || Frame::at(&segment, 7, at).is_none()));
+    }
+}

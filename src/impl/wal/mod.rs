@@ -257,3 +257,6 @@ fn lock(disk: &mut dyn Disk) -> Result<(), WalError> {
         _ => io_error("lock", "the data directory")(error),
     })
 }
+
+#[cfg(test)]
+mod tests;
