@@ -37,13 +37,12 @@ pub trait Disk: Send {
     /// [`io::ErrorKind::NotFound`], and those of the operating system.
     fn open(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Creates a file of `bytes` zero bytes whose blocks are all allocated and written, so that
-    /// later writes within it need no space and their sync writes no metadata.
+    /// Creates an empty file.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`], [`io::ErrorKind::StorageFull`], and those of the
     /// operating system.
-    fn create(&mut self, name: &str, bytes: u32) -> io::Result<Box<dyn DiskFile>>;
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
     /// Gives a file another name; handles to it stay valid.
     ///
@@ -66,13 +65,14 @@ pub trait Disk: Send {
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send {
-    /// Writes all of `bytes` at `offset`, as one system call where the system lets it.
+    /// Writes all of `bytes` at `offset`, as one system call where the system lets it. The file
+    /// grows if it ends before that, but is never written with a gap.
     ///
     /// # Errors
     /// Those of the operating system; any part of `bytes` may then have been written.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes the contents durable (`fdatasync`).
+    /// Makes contents and length durable (`fdatasync`).
     ///
     /// # Errors
     /// Those of the operating system. Never retry: the kernel may have marked the unwritten pages
@@ -157,18 +157,8 @@ impl Disk for RealDisk {
         Ok(Box::new(OpenOptions::new().write(true).open(self.path(name))?))
     }
 
-    fn create(&mut self, name: &str, bytes: u32) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().write(true).create_new(true).open(self.path(name))?;
-        // Written zeros rather than fallocate: an extent that is only reserved is converted, in
-        // the file system's journal, by the first sync after each write into it.
-        let zeros = vec![0; 1 << 20];
-        let mut offset = 0;
-        while offset < u64::from(bytes) {
-            let chunk = zeros.len().min((u64::from(bytes) - offset) as usize);
-            file.write_all_at(&zeros[..chunk], offset)?;
-            offset += chunk as u64;
-        }
-        Ok(Box::new(file))
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(self.path(name))?))
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

@@ -133,10 +133,10 @@ impl Disk for FaultyDisk {
         Ok(Box::new(FaultyFile { inner: self.inner.open(name)?, faults }))
     }
 
-    fn create(&mut self, name: &str, bytes: u32) -> io::Result<Box<dyn DiskFile>> {
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         self.faults.attempt(Operation::Create)?;
         let faults = self.faults.clone();
-        Ok(Box::new(FaultyFile { inner: self.inner.create(name, bytes)?, faults }))
+        Ok(Box::new(FaultyFile { inner: self.inner.create(name)?, faults }))
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

@@ -104,13 +104,7 @@ impl MemoryDisk {
 
     /// Damages the disk: the file durably has this content, and is created if it does not exist.
     pub fn overwrite(&self, name: &str, content: &[u8]) {
-        let file = Contents {
-            cached: content.to_vec(),
-            durable: content.to_vec(),
-            dirty: vec![false; content.len().div_ceil(self.block_bytes)],
-            block_bytes: self.block_bytes,
-        };
-        let bindings = vec![Some(Arc::new(Mutex::new(file)))];
+        let bindings = vec![Some(Contents::new(self.block_bytes, content.to_vec()))];
         locked(&self.directory).names.insert(name.to_owned(), bindings);
     }
 
@@ -132,6 +126,22 @@ impl Directory {
 }
 
 impl Contents {
+    /// A file that durably holds `content`.
+    fn new(block_bytes: usize, content: Vec<u8>) -> Shared {
+        let dirty = vec![false; content.len().div_ceil(block_bytes)];
+        let durable = content.clone();
+        Arc::new(Mutex::new(Self { cached: content, durable, dirty, block_bytes }))
+    }
+
+    /// Makes the file at least this long; what was not there is not on the platter either.
+    fn grow(&mut self, bytes: usize) {
+        if bytes > self.cached.len() {
+            self.cached.resize(bytes, 0);
+            self.durable.resize(bytes, RUBBISH);
+            self.dirty.resize(bytes.div_ceil(self.block_bytes), true);
+        }
+    }
+
     fn after_crash(&self, choose: &mut dyn FnMut(usize) -> usize) -> Self {
         let mut durable = self.durable.clone();
         for (block, _) in self.dirty.iter().enumerate().filter(|(_, dirty)| **dirty) {
@@ -186,18 +196,12 @@ impl Disk for Attached {
         Ok(Box::new(self.directory().file(name)?))
     }
 
-    fn create(&mut self, name: &str, bytes: u32) -> io::Result<Box<dyn DiskFile>> {
+    fn create(&mut self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut directory = self.directory();
         if directory.file(name).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let block_bytes = self.disk.block_bytes;
-        let file = Arc::new(Mutex::new(Contents {
-            cached: vec![0; bytes as usize],
-            durable: vec![RUBBISH; bytes as usize],
-            dirty: vec![true; (bytes as usize).div_ceil(block_bytes)],
-            block_bytes,
-        }));
+        let file = Contents::new(self.disk.block_bytes, Vec::new());
         directory.bind(name, Some(file.clone()));
         Ok(Box::new(file))
     }
@@ -232,7 +236,8 @@ impl DiskFile for Shared {
         let mut file = locked(self);
         let start = offset as usize;
         let end = start + bytes.len();
-        assert!(end <= file.cached.len(), "write to {end} beyond the preallocated file");
+        assert!(start <= file.cached.len(), "write at {start} leaves a gap in the file");
+        file.grow(end);
         file.cached[start..end].copy_from_slice(bytes);
         if !bytes.is_empty() {
             let blocks = start / file.block_bytes..end.div_ceil(file.block_bytes);

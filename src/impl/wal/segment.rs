@@ -1,6 +1,6 @@
 //! The segment that is being written: durable up to a point, and a buffer of what comes after it.
 
-use super::disk::{Disk, DiskFile};
+use super::disk::DiskFile;
 use super::error::{WalError, io_error};
 use super::frame::{self, FRAME_HEADER, Place, Record, Tag, frame_bytes};
 use super::header::{self, SEGMENT_HEADER, SegmentHeader};
@@ -23,23 +23,6 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Creates a segment under a temporary name, and gives it its name once it is durable: a
-    /// segment that recovery can see is whole.
-    pub(super) fn create(disk: &mut dyn Disk, header: SegmentHeader) -> Result<Self, WalError> {
-        let temporary = header::temporary_name(header.sequence);
-        let name = header::file_name(header.sequence);
-        let mut prepare = || {
-            let mut file = disk.create(&temporary, header.bytes)?;
-            file.write_at(0, &header.encode())?;
-            file.sync()?;
-            disk.rename(&temporary, &name)?;
-            disk.sync_dir()?;
-            Ok(file)
-        };
-        let file = prepare().map_err(io_error("create log segment", &name))?;
-        Ok(Self::resume(file, header, SEGMENT_HEADER, header.seed(), true))
-    }
-
     /// A segment whose frames end at `end` with checksum `chain` and are all durable.
     pub(super) fn resume(
         file: Box<dyn DiskFile>,
@@ -57,6 +40,11 @@ impl Segment {
     pub(super) fn successor(&self, bytes: u32) -> SegmentHeader {
         let Self { chain, header: SegmentHeader { identity, sequence, .. }, .. } = *self;
         SegmentHeader { identity, sequence: sequence + 1, bytes, carried: chain }
+    }
+
+    /// Whether it is time to think of the next segment.
+    pub(super) fn is_half_full(&self) -> bool {
+        2 * (self.synced + self.buffer.len()) >= self.header.bytes as usize
     }
 
     /// Whether a frame fits such that the segment can still be marked as continued.

@@ -180,6 +180,31 @@ fn a_batch_costs_one_write_and_one_sync_and_no_batch_costs_none() {
 }
 
 #[test]
+fn a_preallocated_segment_leaves_little_to_do_at_rollover() {
+    let faults = Faults::default();
+    let disk = MemoryDisk::new(4096);
+    let faulty = FaultyDisk::new(disk.attach(), faults.clone());
+    let options = Options { segment_bytes: 4 << 20 };
+    let mut wal = Wal::create(Box::new(faulty), ALICE, options).unwrap();
+    let big = Record { kind: 0, index: 0, term: 0, payload: vec![1; 1 << 19] };
+    let quiet = faults.total();
+    wal.preallocate().unwrap();
+    assert_eq!(faults.total(), quiet, "there is no hurry in an empty segment");
+    (0..7).for_each(|_| wal.append(&big).unwrap());
+    wal.sync().unwrap();
+    (0..10).for_each(|_| wal.preallocate().unwrap());
+    assert_eq!(disk.names(), ["0000000001.wal", "0000000002.wal.tmp"]);
+    let writes = faults.count(Operation::Write);
+    wal.append(&big).unwrap();
+    assert_eq!(faults.count(Operation::Write), writes + 2, "the header, and that it is there");
+    wal.sync().unwrap();
+    drop(wal);
+    disk.crash(&mut lose_all);
+    let (_, recovered) = Wal::open(disk.attach(), options).unwrap();
+    assert_eq!(recovered.records, vec![big; 8]);
+}
+
+#[test]
 fn the_largest_record_fits_and_a_larger_one_is_refused_without_harm() {
     let disk = MemoryDisk::new(BLOCK);
     let mut wal = create(&disk);
