@@ -53,6 +53,7 @@ pub(super) struct Frame {
     /// All of the segment below this offset was durable before this frame was written.
     pub(super) synced: usize,
     pub(super) tag: Tag,
+    /// The record, with the length and the checksum of its payload in place of the payload.
     record: Record<(usize, u32)>,
 }
 

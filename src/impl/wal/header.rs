@@ -40,7 +40,8 @@ pub(super) struct SegmentHeader {
     pub(super) sequence: u64,
     /// Length of the file.
     pub(super) bytes: u32,
-    /// End of the chain in the segment before: the checksum of its last record or seal.
+    /// Where the chain of the segment before ended: the checksum of its last record or seal, or
+    /// its seed; 0 in the first segment.
     pub(super) carried: u32,
 }
 
@@ -110,7 +111,7 @@ pub(super) fn file_name(sequence: u64) -> String {
     format!("{sequence:010}{SUFFIX}")
 }
 
-/// The name of a segment that is being prepared.
+/// The name of a segment that is being allocated.
 pub(super) fn temporary_name(sequence: u64) -> String {
     format!("{sequence:010}{TEMPORARY_SUFFIX}")
 }
