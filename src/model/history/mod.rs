@@ -17,8 +17,10 @@
 //! up.
 
 mod configuration;
+mod judge;
 mod monitor;
 
+pub use judge::{NotLinearizable, Operation, judge};
 pub use monitor::{Claim, Monitor, Violation};
 
 #[cfg(test)]

@@ -162,11 +162,14 @@ fn histories(ops: &[Do], events: usize) -> BTreeSet<(Monitor<Cell>, Naive)> {
     all
 }
 
+/// What may come: who waits for what, and the number of what follows each event, if it can be.
+type Future = (BTreeMap<u64, Do>, Vec<Option<usize>>);
+
 /// Numbers the sets of futures of a given length, equal numbers for equal sets. In a future the
 /// open operations end, and a third client calls.
 struct Futures {
     ops: Vec<Do>,
-    numbers: BTreeMap<(BTreeMap<u64, Do>, Vec<Option<usize>>), usize>,
+    numbers: BTreeMap<Future, usize>,
     known: BTreeMap<(Naive, usize), usize>,
 }
 

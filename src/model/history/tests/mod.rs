@@ -9,6 +9,7 @@ use crate::types::ClientId;
 mod anomalies;
 mod canonical;
 mod draw;
+mod judging;
 mod oracle;
 
 /// One event of a history of the object `S`.

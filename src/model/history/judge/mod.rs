@@ -1,0 +1,170 @@
+//! Judging a recorded history: many clients, many operations, all of it known.
+//!
+//! Operations on different keys do not touch each other, and a history is linearizable if its part
+//! for each key is [Herlihy-Wing §3.3, locality], so each key is judged alone. Per key the events
+//! are followed in order, with the set of configurations that they allow, as in
+//! [`Monitor`](super::Monitor); but where the monitor must be ready for every future, here the future
+//! is written down. That decides nearly all choices (`sight`, `search`), and so what is exponential
+//! in general [Gibbons-Korach §3] stays small: values that are read name the writes before them, and
+//! writes that nobody reads are all alike.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+use serde::{Deserialize, Serialize};
+
+use self::search::{Event, Search, Task};
+use crate::kv::command::{Key, Op, Output};
+use crate::types::ClientId;
+
+mod deed;
+mod outlook;
+mod search;
+mod sight;
+
+/// An operation as its client saw it. Times are nanoseconds of one clock for the whole history, and
+/// the operation took effect, if it did, at a moment from `call` to `ret`, both included.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Operation {
+    /// Who called it.
+    pub client: ClientId,
+    /// When it was called.
+    pub call: u64,
+    /// When it was answered. `None`: never, and it may still take effect.
+    pub ret: Option<u64>,
+    /// What was called.
+    pub op: Op,
+    /// The answer. `None` with a `ret`: the client was told that it had not taken effect.
+    pub output: Option<Output>,
+}
+
+/// Why a history is not linearizable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NotLinearizable {
+    /// The key whose operations have no order.
+    pub key: Key,
+    /// The first operation whose answer nothing explains: up to just before its return, the
+    /// operations on this key have an order.
+    pub operation: Box<Operation>,
+    /// Those that overlap it, and some that ended before, by the time of their calls.
+    pub around: Vec<Operation>,
+}
+
+impl Display for NotLinearizable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "key {:?}: no order explains {}\naround it:", self.key, self.operation)?;
+        self.around.iter().try_for_each(|operation| write!(f, "\n  {operation}"))
+    }
+}
+
+impl Display for Operation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { client, call, ret, op, output } = self;
+        write!(f, "{client} [{call}, ")?;
+        match ret {
+            Some(ret) => write!(f, "{ret}]")?,
+            None => write!(f, "...)")?,
+        }
+        write!(f, " {op:?}")?;
+        match (ret, output) {
+            (_, Some(output)) => write!(f, " -> {output:?}"),
+            (Some(_), None) => write!(f, " -> not done"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// Whether the history of a store that was empty at first is linearizable. The operations may come
+/// in any order.
+///
+/// # Errors
+/// If it is not: which answer shows it.
+///
+/// # Panics
+/// If an operation returns before it is called, or has an output and no return.
+pub fn judge(history: &[Operation]) -> Result<(), NotLinearizable> {
+    let mut by_key: BTreeMap<&Key, Vec<&Operation>> = BTreeMap::new();
+    for operation in history {
+        by_key.entry(operation.op.key()).or_default().push(operation);
+    }
+    by_key.into_iter().try_for_each(|(key, operations)| {
+        let part = Part::new(operations);
+        part.judge().map_err(|event| part.explain(key, event))
+    })
+}
+
+/// What happened to one key.
+struct Part<'a> {
+    operations: Vec<&'a Operation>,
+    events: Vec<Event>,
+}
+
+impl<'a> Part<'a> {
+    fn new(mut operations: Vec<&'a Operation>) -> Self {
+        // What is known not to have taken effect plays no part.
+        operations.retain(|operation| operation.ret.is_none() || operation.output.is_some());
+        let mut events = Vec::new();
+        for (task, operation) in operations.iter().enumerate() {
+            let Operation { call, ret, output, .. } = operation;
+            assert!(ret.is_none_or(|ret| *call <= ret), "returns before its call: {operation}");
+            assert!(ret.is_some() || output.is_none(), "output without a return: {operation}");
+            events.push((*call, Event::Call(task)));
+            events.extend(ret.map(|ret| (ret, Event::Return(task))));
+        }
+        // At equal times calls come first, for then the two operations overlap.
+        events.sort_unstable();
+        Self { operations, events: events.into_iter().map(|(_, event)| event).collect() }
+    }
+
+    /// The first return that makes the history not linearizable, as a position among the events.
+    fn judge(&self) -> Result<(), usize> {
+        let Err(stuck) = self.search(self.events.len()) else { return Ok(()) };
+        // Up to `stuck` there is an order. That the search went no further may be for the sake of
+        // an answer that comes later; the first prefix without an order ends with that one.
+        let (mut good, mut bad) = (stuck, self.events.len());
+        while good + 1 < bad {
+            let middle = good.midpoint(bad);
+            match self.search(middle) {
+                Ok(()) => good = middle,
+                Err(_) => bad = middle,
+            }
+        }
+        Err(bad - 1)
+    }
+
+    /// Looks for an order of the history that ends after so many events. The error is the event
+    /// before which there still was one.
+    fn search(&self, events: usize) -> Result<(), usize> {
+        let events = &self.events[..events];
+        let mut deadlines = vec![None; self.operations.len()];
+        for (at, event) in events.iter().enumerate() {
+            if let Event::Return(task) = *event {
+                deadlines[task] = Some(at);
+            }
+        }
+        let tasks = self.operations.iter().zip(deadlines).map(|(operation, deadline)| Task {
+            op: &operation.op,
+            output: operation.output.as_ref().filter(|_| deadline.is_some()),
+            deadline,
+        });
+        Search::new(&tasks.collect::<Vec<_>>()).run(events)
+    }
+
+    fn explain(&self, key: &Key, event: usize) -> NotLinearizable {
+        const BEFORE: usize = 8;
+        let (Event::Call(wrong) | Event::Return(wrong)) = self.events[event];
+        let operation = self.operations[wrong];
+        let end = operation.ret.unwrap_or(u64::MAX);
+        let ended_before = |other: &&Operation| other.ret.is_some_and(|ret| ret < operation.call);
+        let called_by_then = self.operations.iter().copied().filter(|other| other.call <= end);
+        let (mut before, mut around): (Vec<_>, Vec<_>) = called_by_then.partition(ended_before);
+        before.sort_unstable_by_key(|other| other.ret);
+        around.extend(before.iter().rev().take(BEFORE));
+        around.sort_unstable_by_key(|other| other.call);
+        NotLinearizable {
+            key: key.clone(),
+            operation: Box::new(operation.clone()),
+            around: around.into_iter().cloned().collect(),
+        }
+    }
+}

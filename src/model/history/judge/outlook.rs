@@ -1,0 +1,173 @@
+//! What is still to be seen, and whether that can still be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::deed::{Deed, Effect};
+use super::search::{Configuration, DeedId, TaskId};
+use super::sight::{Beginning, Sight, State};
+
+/// Where in the shown values the appended pieces stand: beginnings that end with the piece.
+pub(super) type Places<'a> = BTreeMap<&'a [u8], Vec<Beginning>>;
+
+/// The operations that have not returned: those that must see a value, and those that may make one.
+pub(super) struct Outlook<'a> {
+    places: Places<'a>,
+    /// By the value that must be there, which is the `low` of its beginning.
+    observers: BTreeSet<(usize, TaskId)>,
+    /// By what they set: `low` and `len` of the beginning.
+    setters: BTreeSet<(usize, usize, TaskId)>,
+    /// By what they append.
+    extenders: BTreeSet<(&'a [u8], TaskId)>,
+    /// The longest piece.
+    longest: usize,
+    /// The deed of each task that never returns, and how many there are of each.
+    adrift: BTreeMap<TaskId, DeedId>,
+    counts: BTreeMap<DeedId, usize>,
+}
+
+impl<'a> Outlook<'a> {
+    /// How many places of one piece are remembered. With more, it is taken to fit anywhere.
+    const PLACES: usize = 4;
+
+    /// Finds the appended pieces in the shown values.
+    pub(super) fn places(sight: &Sight<'_>, deeds: &[Deed<'a>]) -> Places<'a> {
+        let mut by_len: BTreeMap<usize, BTreeSet<&[u8]>> = BTreeMap::new();
+        for deed in deeds {
+            if let Effect::Extend(more) = deed.effect {
+                by_len.entry(more.len()).or_default().insert(more);
+            }
+        }
+        let mut places = Places::new();
+        for (len, wanted) in by_len {
+            sight.pieces(
+                len,
+                |piece| wanted.contains(piece),
+                |piece, upto| {
+                    if let Some(&piece) = wanted.get(piece) {
+                        let found = places.entry(piece).or_default();
+                        if found.len() <= Self::PLACES {
+                            found.push(upto);
+                        }
+                    }
+                },
+            );
+        }
+        places
+    }
+
+    pub(super) fn new(
+        places: Places<'a>,
+        deeds: &[Deed<'a>],
+        tasks: &[(DeedId, Option<usize>)],
+    ) -> Self {
+        let longest = places.keys().map(|piece| piece.len()).max().unwrap_or(0);
+        let mut outlook = Self {
+            places,
+            observers: BTreeSet::new(),
+            setters: BTreeSet::new(),
+            extenders: BTreeSet::new(),
+            longest,
+            adrift: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        };
+        for (task, &(id, deadline)) in tasks.iter().enumerate() {
+            let deed = &deeds[id];
+            match deed.effect {
+                Effect::Set(State::Seen(Beginning { low, len, .. })) => {
+                    outlook.setters.insert((low, len, task));
+                }
+                Effect::Extend(more) => {
+                    outlook.extenders.insert((more, task));
+                }
+                Effect::Set(State::Absent | State::Unseen { .. })
+                | Effect::Nothing
+                | Effect::Blot(_) => {}
+            }
+            if deadline.is_none() {
+                outlook.adrift.insert(task, id);
+                *outlook.counts.entry(id).or_default() += 1;
+            } else if let Some(value) = deed.observes() {
+                outlook.observers.insert((value.low, task));
+            }
+        }
+        outlook
+    }
+
+    /// The operation has returned, and does and sees no more.
+    pub(super) fn on_return(&mut self, task: TaskId, deed: &Deed<'a>) {
+        if let Some(value) = deed.observes() {
+            self.observers.remove(&(value.low, task));
+        }
+        match deed.effect {
+            Effect::Set(State::Seen(Beginning { low, len, .. })) => {
+                self.setters.remove(&(low, len, task));
+            }
+            Effect::Extend(more) => {
+                self.extenders.remove(&(more, task));
+            }
+            Effect::Set(State::Absent | State::Unseen { .. })
+            | Effect::Nothing
+            | Effect::Blot(_) => {}
+        }
+    }
+
+    /// Whether a value that must still be seen can come about no more, now that the deed has led
+    /// from the state before to the configuration.
+    ///
+    /// Two steps may lose a value: leaving the state that begins it, and appending, elsewhere, a
+    /// piece of it. Both are harmless if some operation can still make a value that begins like it.
+    /// This errs on the side of hope; what is lost unnoticed shows when the observer returns.
+    pub(super) fn is_lost(
+        &self,
+        sight: &Sight<'_>,
+        deed: &Deed<'a>,
+        before: State,
+        now: &Configuration,
+    ) -> bool {
+        let left = match before {
+            State::Seen(beginning) => Some(beginning),
+            State::Absent | State::Unseen { .. } => None,
+        };
+        let missed = match deed.effect {
+            Effect::Extend(more) => self.places.get(more).filter(|p| p.len() <= Self::PLACES),
+            Effect::Nothing | Effect::Set(_) | Effect::Blot(_) => None,
+        };
+        left.iter().chain(missed.into_iter().flatten()).any(|&beginning| {
+            !now.state.is_within(beginning)
+                && self.is_needed(beginning, now)
+                && !self.can_be_entered(sight, beginning, now)
+        })
+    }
+
+    /// Whether a value that begins like that must still be seen.
+    fn is_needed(&self, beginning: Beginning, now: &Configuration) -> bool {
+        let mut observers = self.observers.range((beginning.low, 0)..(beginning.high, 0));
+        observers.any(|&(_, task)| !now.has_done(task))
+    }
+
+    /// Whether an operation to come may turn a value that does not begin like that into one that
+    /// does.
+    fn can_be_entered(&self, sight: &Sight<'_>, beginning: Beginning, now: &Configuration) -> bool {
+        let Beginning { low, high, len } = beginning;
+        let mut setters = self.setters.range((low, 0, 0)..(high, 0, 0));
+        if len == 0 || setters.any(|&(_, set, task)| set >= len && self.is_to_come(task, now)) {
+            return true;
+        }
+        let bytes = sight.bytes(beginning);
+        (len.saturating_sub(self.longest)..len).any(|from| {
+            let end = &bytes[from..];
+            self.extenders
+                .range((end, 0)..)
+                .take_while(|(more, _)| more.starts_with(end))
+                .any(|&(_, task)| self.is_to_come(task, now))
+        })
+    }
+
+    /// Whether the operation, which has not returned, may still take effect.
+    fn is_to_come(&self, task: TaskId, now: &Configuration) -> bool {
+        match self.adrift.get(&task) {
+            None => !now.has_done(task),
+            Some(deed) => now.used.get(deed) < self.counts.get(deed),
+        }
+    }
+}
