@@ -117,7 +117,9 @@ fn limited(scope: Scope, change: impl FnOnce(&mut Limits)) -> Scope {
     scope
 }
 
-fn append(value: &str) -> Op {
+/// Adds to the one value that the checks are about.
+#[must_use]
+pub fn append(value: &str) -> Op {
     Op::Append("k".into(), value.into())
 }
 

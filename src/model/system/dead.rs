@@ -21,7 +21,7 @@ pub(super) fn forget(state: &mut SystemState) {
     let dead: Vec<_> = state
         .network
         .iter_deliverable()
-        .filter(|envelope| is_dead(&state.actor_states, envelope))
+        .filter(|envelope| is_dead(state, envelope))
         .map(|envelope| envelope.to_cloned_msg())
         .collect();
     for envelope in dead {
@@ -34,12 +34,12 @@ pub(super) fn forget(state: &mut SystemState) {
 }
 
 /// Whether a message can never again have an effect.
-fn is_dead<H: AsRef<super::HostState>>(hosts: &[H], envelope: &Envelope<&Message>) -> bool {
-    let Some(host) = hosts.get(usize::from(envelope.dst)) else {
+pub(super) fn is_dead(state: &SystemState, envelope: &Envelope<&Message>) -> bool {
+    let Some(host) = state.actor_states.get(usize::from(envelope.dst)) else {
         return true;
     };
     let from = NodeId(usize::from(envelope.src) as u16);
-    match (&host.as_ref().node, envelope.msg) {
+    match (&host.node, envelope.msg) {
         (Node::Server(replica), Message::Raft(message)) => raft_is_dead(replica, from, message),
         // The client has moved on: it will not be answered, and its session refuses it for ever.
         (Node::Server(replica), Message::Request(request)) => {

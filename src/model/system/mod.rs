@@ -128,6 +128,12 @@ impl System {
         self.expanded.load(Ordering::Relaxed)
     }
 
+    /// Whether a message under way in `state` can never again have an effect.
+    #[must_use]
+    pub fn is_dead(state: &SystemState, envelope: &Envelope<&Message>) -> bool {
+        dead::is_dead(state, envelope)
+    }
+
     /// Forgets what cannot matter.
     fn reduce(&self, mut state: SystemState) -> SystemState {
         if self.scope.reductions.forget_last

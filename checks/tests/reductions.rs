@@ -1,0 +1,141 @@
+//! Each reduction is checked, not argued: on small systems, against the unreduced search.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use checks::portfolio;
+use model::properties;
+use model::raft::Limits;
+use model::system::{
+    Action, Bounds, NetworkKind, Reductions, Scope, System, SystemState, messages,
+};
+use model::types::Term;
+use stateright::Model;
+use stateright::actor::ActorModelAction;
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Small systems of every shape: with clients, with crashes, with heartbeats, with retries.
+fn small_scopes() -> Vec<(&'static str, Scope)> {
+    let bounds = Bounds { max_term: Term(1), max_log: 2, restarts: 0, heartbeats: 0, retries: 0 };
+    let scope = |network, clients: &[&str], bounds| Scope {
+        servers: 3,
+        clients: clients.iter().map(|v| vec![portfolio::append(v)]).collect(),
+        network,
+        limits: Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
+        bounds,
+        reductions: Reductions::NONE,
+    };
+    use NetworkKind::{Delivering, Duplicating};
+    vec![
+        ("two terms", scope(Delivering, &[], Bounds { max_term: Term(2), ..bounds })),
+        ("a client", scope(Delivering, &["a"], bounds)),
+        ("a heartbeat", scope(Delivering, &[], Bounds { heartbeats: 1, ..bounds })),
+        ("a retry", scope(Delivering, &["a"], Bounds { retries: 1, ..bounds })),
+        ("a crash", scope(Delivering, &[], Bounds { restarts: 1, ..bounds })),
+        ("duplicates", scope(Duplicating, &[], Bounds { max_log: 1, ..bounds })),
+    ]
+}
+
+/// What a search sees of each state: all but the network.
+fn visible(state: &SystemState) -> u64 {
+    hash(&(&state.actor_states, &state.history))
+}
+
+/// Visits every reachable state, and every step between two.
+fn explore(
+    system: &System,
+    mut visit: impl FnMut(&SystemState),
+    mut step: impl FnMut(&SystemState, &Action, &SystemState),
+) {
+    let mut seen = HashSet::new();
+    let mut stack = system.init_states();
+    while let Some(state) = stack.pop() {
+        if !seen.insert(hash(&state)) {
+            continue;
+        }
+        visit(&state);
+        let mut actions = Vec::new();
+        system.actions(&state, &mut actions);
+        for action in actions {
+            let Some(next) = system.next_state(&state, action.clone()) else { continue };
+            if system.within_boundary(&next) {
+                step(&state, &action, &next);
+                stack.push(next);
+            }
+        }
+    }
+}
+
+#[test]
+fn reductions_lose_no_state_that_can_be_seen() {
+    for (name, scope) in small_scopes() {
+        let mut counts = BTreeMap::new();
+        let mut seen: HashMap<_, HashSet<u64>> = HashMap::new();
+        for forget_dead in [false, true] {
+            for forget_last in [false, true] {
+                let reductions = Reductions { forget_dead, forget_last };
+                let system = System::new(Scope { reductions, ..scope.clone() }, Vec::new());
+                let all = seen.entry((forget_dead, forget_last)).or_default();
+                explore(
+                    &system,
+                    |state| {
+                        all.insert(visible(state));
+                        *counts.entry((forget_dead, forget_last)).or_insert(0) += 1;
+                    },
+                    |_, _, _| {},
+                );
+            }
+        }
+        let full = &seen[&(false, false)];
+        for (which, reduced) in &seen {
+            assert_eq!(reduced, full, "{name}: what is seen with {which:?} and without");
+        }
+        assert!(counts[&(true, true)] < counts[&(false, false)], "{name}: {counts:?}");
+    }
+}
+
+#[test]
+fn dead_messages_stay_dead_and_have_no_effect() {
+    for (name, scope) in small_scopes().into_iter().filter(|(_, s)| s.bounds.restarts == 0) {
+        let system = System::new(scope, Vec::new());
+        let mut dead = 0;
+        explore(
+            &system,
+            |_| {},
+            |before, action, after| {
+                for envelope in messages(before).filter(|e| System::is_dead(before, e)) {
+                    assert!(System::is_dead(after, &envelope), "{name}: {envelope:?} revives");
+                    dead += 1;
+                }
+                let ActorModelAction::Deliver { src, dst, msg } = action else { return };
+                let envelope = stateright::actor::Envelope { src: *src, dst: *dst, msg };
+                if System::is_dead(before, &envelope) {
+                    assert_eq!(visible(before), visible(after), "{name}: {envelope:?} has effect");
+                }
+            },
+        );
+        assert!(dead > 0, "{name}: nothing was ever dead");
+    }
+}
+
+#[test]
+fn verdicts_are_equal_with_and_without_reductions() {
+    for (name, scope) in small_scopes() {
+        for property in properties::promises() {
+            for reductions in [Reductions::NONE, Reductions::ALL] {
+                let scope = Scope { reductions, ..scope.clone() };
+                let system = System::new(scope, vec![property]);
+                explore(
+                    &system,
+                    |state| assert!(property.holds(&system, state), "{name}: {}", property.name),
+                    |_, _, _| {},
+                );
+            }
+        }
+    }
+}
