@@ -53,7 +53,7 @@ impl Check {
     #[must_use]
     pub fn bounds(&self) -> report::Bounds {
         let scope = (self.scope)();
-        let words = |op: &Op| format!("{op:?}");
+        let words = Op::to_string;
         report::Bounds {
             servers: scope.servers,
             clients: scope.clients.iter().map(|ops| ops.iter().map(words).collect()).collect(),
@@ -63,8 +63,8 @@ impl Check {
             heartbeats: scope.bounds.heartbeats,
             retries: scope.bounds.retries,
             network: match scope.network {
-                NetworkKind::Delivering => "unordered, each message at most once",
-                NetworkKind::Duplicating => "unordered, each message any number of times",
+                NetworkKind::Delivering => "each message at most once",
+                NetworkKind::Duplicating => "each message any number of times",
             },
             batch_entries: scope.limits.batch_entries,
             window: scope.limits.window,

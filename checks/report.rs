@@ -99,21 +99,19 @@ pub struct Bounds {
 
 impl Display for Bounds {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} servers, terms to {}, logs to {}",
-            self.servers, self.max_term, self.max_log
-        )?;
+        let plural = if self.servers == 1 { "" } else { "s" };
+        write!(f, "{} server{plural}, ", self.servers)?;
+        write!(f, "terms to {}, logs to {}", self.max_term, self.max_log)?;
         for script in &self.clients {
-            write!(f, ", client {}", script.join(" "))?;
+            write!(f, ", a client ({})", script.join(", "))?;
         }
         for (count, what) in [
-            (self.restarts, "restarts"),
-            (self.heartbeats, "heartbeats"),
-            (self.retries, "retries a client"),
+            (self.restarts, "restart"),
+            (self.heartbeats, "heartbeat"),
+            (self.retries, "retry a client"),
         ] {
             if count > 0 {
-                write!(f, ", {count} {what}")?;
+                write!(f, ", {count} × {what}")?;
             }
         }
         write!(f, "; network {}", self.network)

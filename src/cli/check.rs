@@ -1,7 +1,7 @@
 //! `shardwright check`: searches bounded systems to their last state.
 
 use std::fs;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -12,7 +12,7 @@ use checks::engine::{self, Progress};
 use checks::portfolio::{self, Check, Tier};
 use checks::report::{Report, Verdict};
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::{Exit, complain};
@@ -132,9 +132,16 @@ fn line(check: &Check, progress: &Progress) -> String {
     )
 }
 
+/// How wide the table is where there is no terminal to fit it to.
+const REPORT_COLUMNS: u16 = 140;
+
 fn table(reports: &[Report]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if !stdout().is_terminal() {
+        table.set_width(REPORT_COLUMNS);
+    }
     table.set_header(["check", "verdict", "unique states", "states", "depth", "seconds", "within"]);
     for report in reports {
         table.add_row([

@@ -2,7 +2,7 @@
 //!
 //! This is the vocabulary that the store, the clients and the specification share.
 
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ impl Debug for Value {
 }
 
 /// One operation on one key.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Op {
     /// Read the value.
     Get(Key),
@@ -103,6 +103,26 @@ impl Op {
         self.key().0.len() <= MAX_KEY_BYTES
             && self.value().is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
             && expected.is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
+    }
+}
+
+impl Display for Op {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Get(key) => write!(f, "get {key:?}"),
+            Self::Put(key, value) => write!(f, "put {key:?} {value:?}"),
+            Self::Append(key, value) => write!(f, "append {key:?} {value:?}"),
+            Self::Cas { key, expected: None, new } => write!(f, "cas {key:?} nothing {new:?}"),
+            Self::Cas { key, expected: Some(old), new } => write!(f, "cas {key:?} {old:?} {new:?}"),
+            Self::Delete(key) => write!(f, "delete {key:?}"),
+        }
+    }
+}
+
+// Debug output is what the Explorer shows, so it is the short form too.
+impl Debug for Op {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
     }
 }
 
