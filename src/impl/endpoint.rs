@@ -1,0 +1,172 @@
+//! Messages to and from participants: wire, routes and transport as one.
+//!
+//! The event loop stands on an endpoint, and so does a client: push messages, flush them, receive
+//! what came. Pushed messages leave together, many to a datagram and many datagrams to a system call,
+//! so whoever has several to send pushes them all before it flushes. A thread that has something for
+//! the one that waits here wakes it through the [`Waker`].
+
+mod routes;
+
+use crate::clock;
+use crate::transport::{self, Transport, Wait, Waker};
+use crate::wire::{self, Identity, Key, Limits, Opener, Peers, Sealer, Sender};
+use routes::Routes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// One participant's connection to all others.
+#[derive(Debug)]
+pub struct Endpoint<T> {
+    id: u64,
+    sealer: Sealer,
+    opener: Opener,
+    routes: Routes,
+    transport: T,
+    limits: Limits,
+    /// No burst of large messages before this.
+    next_burst: Instant,
+    unroutable: u64,
+}
+
+/// What went through an endpoint.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Messages in, and everything that was dropped, by reason.
+    pub received: wire::Counters,
+    /// Messages out.
+    pub sent: wire::Sent,
+    /// What the transport carried.
+    pub transport: transport::Counters,
+    /// Batches of datagrams to participants without a known address, which were dropped.
+    pub unroutable: u64,
+}
+
+impl<T: Transport> Endpoint<T> {
+    /// An endpoint for `identity`, which knows these servers by number and address.
+    ///
+    /// Clients need not be known: their address is learnt from what they send.
+    pub fn new(
+        identity: Identity,
+        key: Key,
+        limits: Limits,
+        servers: impl IntoIterator<Item = (u64, SocketAddr)>,
+        transport: T,
+    ) -> Self {
+        let routes = Routes::new(servers);
+        let peers = Peers::new(routes.servers());
+        Self {
+            id: identity.id,
+            sealer: Sealer::new(identity, key, limits),
+            opener: Opener::new(identity, key, limits, peers),
+            routes,
+            transport,
+            limits,
+            next_burst: clock::now(),
+            unroutable: 0,
+        }
+    }
+
+    /// The number of this participant.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Where others reach this participant.
+    pub fn local(&self) -> SocketAddr {
+        self.transport.local()
+    }
+
+    /// The servers that may speak, and their incarnations.
+    pub fn peers(&mut self) -> &mut Peers {
+        self.opener.peers()
+    }
+
+    /// Knows a server by this address, in place of any former one.
+    pub fn set_server(&mut self, server: u64, address: SocketAddr) {
+        self.routes.set_server(server, address);
+        self.opener.peers().add(server);
+    }
+
+    /// Packs `message` for `to`, to leave with the next [`flush`](Self::flush).
+    ///
+    /// A message that cannot be sent is counted and otherwise ignored: it is lost, as it might be
+    /// on its way.
+    pub fn push<M: Serialize + ?Sized>(&mut self, to: u64, message: &M) {
+        let _ = self.sealer.push(to, message);
+    }
+
+    /// Sends what was pushed. Large messages may take several flushes, see
+    /// [`next_flush`](Self::next_flush).
+    pub fn flush(&mut self) {
+        if self.sealer.is_empty() {
+            return;
+        }
+        let mut bulk = self.sealer.has_backlog();
+        if bulk {
+            let now = clock::now();
+            bulk = now >= self.next_burst;
+            if bulk {
+                self.next_burst = now + self.limits.burst_interval;
+            }
+        }
+        let Self { sealer, routes, transport, unroutable, .. } = self;
+        sealer.drain(bulk, |to, datagrams, size| match routes.get(to) {
+            Some(address) => transport.send(address, datagrams, size),
+            None => *unroutable += 1,
+        });
+    }
+
+    /// When to flush again because something still waits.
+    pub fn next_flush(&self) -> Option<Instant> {
+        self.sealer.has_backlog().then_some(self.next_burst)
+    }
+
+    /// Waits for messages and hands those that are ready to `deliver`, with their senders; stops
+    /// after about `most`.
+    ///
+    /// # Errors
+    ///
+    /// When the transport is unusable for good.
+    pub fn receive<M: DeserializeOwned>(
+        &mut self,
+        mut wait: Wait,
+        most: usize,
+        mut deliver: impl FnMut(Sender, M),
+    ) -> io::Result<()> {
+        let Self { opener, routes, transport, .. } = self;
+        let mut count = 0;
+        loop {
+            let more = transport.receive(wait, &mut |from, datagram| {
+                let opened = opener.open(datagram, |sender, message| {
+                    count += 1;
+                    deliver(sender, message);
+                });
+                if let Ok(sender) = opened {
+                    routes.learn(sender.source, from);
+                }
+            })?;
+            if !more || count >= most {
+                return Ok(());
+            }
+            wait = Wait::Poll;
+        }
+    }
+
+    /// Ends a [`receive`](Self::receive) that waits, from another thread.
+    pub fn waker(&self) -> Waker {
+        self.transport.waker()
+    }
+
+    /// What went through so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            received: self.opener.counters(),
+            sent: self.sealer.sent(),
+            transport: self.transport.counters(),
+            unroutable: self.unroutable,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Where an actor's saved state goes.
+
+use std::io;
+
+/// Durable storage for an actor's state.
+///
+/// The event loop calls [`save`](Self::save) at most once in a turn, with the newest state, then
+/// [`sync`](Self::sync), and sends nothing before both have returned. An error stops the node: after
+/// a failed sync nobody knows what the disk holds, so there is nothing sound to retry.
+pub trait Journal<S> {
+    /// Accepts `storage` as the state to keep. It may still be lost until the next sync.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be written; the node stops.
+    fn save(&mut self, storage: &S) -> io::Result<()>;
+
+    /// Makes all that was accepted survive a crash.
+    ///
+    /// # Errors
+    ///
+    /// When durability cannot be promised; the node stops.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Accepts that `server` was first met as `incarnation`, to be handed back to
+    /// [`Peers::bind`](crate::wire::Peers::bind) after a restart.
+    ///
+    /// Called before the first message of that incarnation has any effect outside, and followed by
+    /// a sync. The default forgets, which is right only where a restart forgets everything.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; the node stops.
+    fn meet(&mut self, server: u64, incarnation: u64) -> io::Result<()> {
+        let _ = (server, incarnation);
+        Ok(())
+    }
+}
+
+/// Keeps nothing: for clients, and for tests of everything but crashes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Volatile;
+
+impl<S> Journal<S> for Volatile {
+    fn save(&mut self, _: &S) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
