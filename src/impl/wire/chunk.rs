@@ -93,6 +93,12 @@ impl Assembler {
         Ok(Some(partial.bytes))
     }
 
+    /// The senders of the messages in assembly, and the bytes they take.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (Vec<u64>, usize) {
+        (self.partial.iter().map(|it| it.source).collect(), self.bytes)
+    }
+
     fn position(&self, source: u64, stream: u64) -> Option<usize> {
         self.partial.iter().position(|it| it.source == source && it.stream == stream)
     }
