@@ -5,6 +5,8 @@
 
 mod fault;
 mod memory;
+#[cfg(test)]
+mod tests;
 mod udp;
 
 pub use fault::{Faults, Faulty, Plan};
