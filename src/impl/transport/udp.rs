@@ -73,10 +73,14 @@ impl Udp {
             Err(error) => return self.survive(error).map(|()| 0),
         };
         for (slice, meta) in slices.iter().zip(&self.metas[..runs]) {
-            // A datagram without content has a stride of zero.
-            for datagram in slice[..meta.len].chunks(meta.stride.max(1)) {
+            let (mut datagram, mut rest) = slice[..meta.len].split_at(meta.stride.min(meta.len));
+            loop {
                 self.counters.received += 1;
                 deliver(meta.addr, datagram);
+                if rest.is_empty() || meta.stride == 0 {
+                    break;
+                }
+                (datagram, rest) = rest.split_at(meta.stride.min(rest.len()));
             }
         }
         Ok(runs)
