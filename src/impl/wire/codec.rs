@@ -1,7 +1,9 @@
 //! Values to bytes and back: `postcard`, with a bound on the way out and no remainder on the way in.
 //!
-//! Decoding is total: any bytes give a value or an error. It allocates in proportion to its input as
-//! long as no message contains a sequence whose elements encode to nothing, such as `Vec<()>`.
+//! Decoding is total: any bytes give a value or an error. Its memory and time are in proportion to its
+//! input, as long as the message type is not recursive and holds no sequence whose elements encode to
+//! nothing, such as `Vec<()>`. Byte strings are fastest as `str` or through `serialize_bytes`; a plain
+//! `Vec<u8>` is encoded byte by byte.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -91,7 +93,11 @@ impl Flavor for Bounded<'_> {
     }
 
     fn try_push(&mut self, data: u8) -> postcard::Result<()> {
-        self.try_extend(&[data])
+        if self.bytes.len() >= self.end {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.bytes.push(data);
+        Ok(())
     }
 
     fn finalize(self) -> postcard::Result<()> {
