@@ -73,14 +73,12 @@ impl Udp {
             Err(error) => return self.survive(error).map(|()| 0),
         };
         for (slice, meta) in slices.iter().zip(&self.metas[..runs]) {
-            let (mut datagram, mut rest) = slice[..meta.len].split_at(meta.stride.min(meta.len));
-            loop {
+            let run = &slice[..meta.len];
+            // An empty datagram is a run of one piece, which `chunks` does not yield.
+            let empty = run.is_empty().then_some(run);
+            for datagram in run.chunks(meta.stride.max(1)).chain(empty) {
                 self.counters.received += 1;
                 deliver(meta.addr, datagram);
-                if rest.is_empty() || meta.stride == 0 {
-                    break;
-                }
-                (datagram, rest) = rest.split_at(meta.stride.min(rest.len()));
             }
         }
         Ok(runs)

@@ -21,12 +21,12 @@ pub enum Rejected {
     Destination,
     /// The tag does not match: corrupted, or made by someone without the key.
     Tag,
+    /// The payload is not a sequence of well-formed records.
+    Record,
     /// The sender is neither a configured server nor in the range of clients.
     Source,
     /// A server that is known by another incarnation: its disk was replaced.
     Incarnation,
-    /// The payload is not a sequence of well-formed records.
-    Record,
     /// A part of a message above the size limit, or a message in too many pieces.
     Limit,
     /// A message whose parts do not make the message that was sent.
@@ -46,9 +46,9 @@ impl Rejected {
         Self::Cluster,
         Self::Destination,
         Self::Tag,
+        Self::Record,
         Self::Source,
         Self::Incarnation,
-        Self::Record,
         Self::Limit,
         Self::Digest,
         Self::Undecodable,

@@ -73,11 +73,12 @@ impl Opener {
 
     fn admit<'a>(&mut self, datagram: &'a [u8]) -> Result<(Sender, &'a [u8]), Rejected> {
         let opened = frame::open(datagram, &self.identity, self.key)?;
-        let sender = Sender { source: opened.source, incarnation: opened.incarnation };
-        self.peers.admit(sender)?;
         if !well_formed(opened.payload) {
             return Err(Rejected::Record);
         }
+        let sender = Sender { source: opened.source, incarnation: opened.incarnation };
+        // Last, since it remembers whom it admits.
+        self.peers.admit(sender)?;
         Ok((sender, opened.payload))
     }
 
