@@ -1,9 +1,32 @@
 //! Messages to and from participants: wire, routes and transport as one.
 //!
 //! The event loop stands on an endpoint, and so does a client: push messages, flush them, receive
-//! what came. Pushed messages leave together, many to a datagram and many datagrams to a system call,
-//! so whoever has several to send pushes them all before it flushes. A thread that has something for
-//! the one that waits here wakes it through the [`Waker`].
+//! what came. Pushed messages leave together, many to a datagram and many datagrams to a system
+//! call, so whoever has several to send pushes them all before it flushes. A thread that has
+//! something for the one that waits here wakes it through the [`Waker`].
+//!
+//! ```
+//! use runtime::Endpoint;
+//! use runtime::transport::{MemoryNet, Wait};
+//! use runtime::wire::{Identity, Key, Limits};
+//!
+//! let net = MemoryNet::default();
+//! let servers = [(1, MemoryNet::address(1)), (2, MemoryNet::address(2))];
+//! let [mut one, mut two] = [1, 2].map(|id| {
+//!     let identity = Identity { cluster: 7, id, incarnation: 70 + id, schema: 1 };
+//!     let transport = net.attach(id as u16);
+//!     Endpoint::new(identity, Key::new([5; 16]), Limits::default(), servers, transport)
+//! });
+//!
+//! one.push(2, "hello");
+//! one.flush();
+//! let deliver = |from: runtime::wire::Sender, message: String| {
+//!     assert_eq!((from.source, message.as_str()), (1, "hello"));
+//! };
+//! two.receive(Wait::Poll, 100, deliver)?;
+//! assert_eq!(two.counters().received.messages, 1);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod routes;
 

@@ -5,12 +5,12 @@
 //! messages lost or late: nothing that depends on a state is seen before the state is durable.
 //!
 //! Two rules keep it live. Each turn receives before it looks at timers, and a timer fires at most
-//! once in a turn, so that no timer starves the network. And a turn is bounded, so that a busy network
-//! does not starve the timers.
+//! once in a turn, so that no timer starves the network. And a turn is bounded, so that a busy
+//! network does not starve the timers.
 //!
 //! Two rules keep it honest. A journal that fails stops the node, since nobody knows what the disk
-//! holds then. A handler that panics, such as by a violated invariant, stops the node before anything
-//! of that turn was saved or sent.
+//! holds then. A handler that panics, such as by a violated invariant, stops the node before
+//! anything of that turn was saved or sent.
 
 use crate::clock;
 use crate::endpoint::Endpoint;
@@ -220,8 +220,8 @@ where
         }
     }
 
-    /// Fires the timers that are due. One that is set again meanwhile does not run before the end of
-    /// the turn, so each fires at most once.
+    /// Fires the timers that are due. One that is set again meanwhile does not run before the end
+    /// of the turn, so each fires at most once.
     fn fire_timers(&mut self, state: &mut Cow<'_, A::State>) {
         if self.timers.next_due().is_none() {
             return;

@@ -11,8 +11,8 @@ const GENERATION: usize = 1 << 15;
 /// Addresses by participant.
 ///
 /// Clients are kept in two generations. When the young one is full it becomes the old one, and what
-/// the former old one held and nobody used meanwhile is forgotten: at least the 32,768 clients heard
-/// of last are known, in bounded memory and constant time.
+/// the former old one held and nobody used meanwhile is forgotten: at least the 32,768 clients
+/// heard of last are known, in bounded memory and constant time.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     servers: BTreeMap<u64, SocketAddr>,

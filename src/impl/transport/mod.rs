@@ -1,7 +1,7 @@
 //! Who carries datagrams.
 //!
-//! A [`Transport`] promises nothing: a datagram may be lost, repeated, delayed or damaged. So a send
-//! has no result, and what fails is only counted.
+//! A [`Transport`] promises nothing: a datagram may be lost, repeated, delayed or damaged. So a
+//! send has no result, and what fails is only counted.
 
 mod fault;
 mod memory;

@@ -2,9 +2,9 @@
 //!
 //! The parts of a message carry its keyed hash, its size and their place in it. Since the hash is
 //! the message's name, a message sent again unchanged completes what its first attempt left behind:
-//! each repetition only has to fill the gaps, where a counter for a name would start over and a large
-//! message would never get through a lossy network. It is also the check that the parts belong
-//! together.
+//! each repetition only has to fill the gaps, where a counter for a name would start over and a
+//! large message would never get through a lossy network. It is also the check that the parts
+//! belong together.
 
 use super::counters::Rejected;
 use super::frame::Key;

@@ -1,9 +1,10 @@
-//! Values to bytes and back: `postcard`, with a bound on the way out and no remainder on the way in.
+//! Values to bytes and back: `postcard`, with a bound on the way out and no remainder on the way
+//! in.
 //!
-//! Decoding is total: any bytes give a value or an error. Its memory and time are in proportion to its
-//! input, as long as the message type is not recursive and holds no sequence whose elements encode to
-//! nothing, such as `Vec<()>`. Byte strings are fastest as `str` or through `serialize_bytes`; a plain
-//! `Vec<u8>` is encoded byte by byte.
+//! Decoding is total: any bytes give a value or an error. Its memory and time are in proportion to
+//! its input, as long as the message type is not recursive and holds no sequence whose elements
+//! encode to nothing, such as `Vec<()>`. Byte strings are fastest as `str` or through
+//! `serialize_bytes`; a plain `Vec<u8>` is encoded byte by byte.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;

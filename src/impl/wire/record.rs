@@ -1,8 +1,8 @@
 //! Records: how one datagram carries many messages.
 //!
 //! A payload is a sequence of records, each a kind, a length of two bytes and a body. A zero byte
-//! where a record would begin ends the sequence; from there on all bytes are zero. That padding makes
-//! all datagrams of a run but the last the same size, which segmentation offload asks for.
+//! where a record would begin ends the sequence; from there on all bytes are zero. That padding
+//! makes all datagrams of a run but the last the same size, which segmentation offload asks for.
 
 use super::counters::Rejected;
 

@@ -16,8 +16,8 @@ const SPARE: usize = 256;
 
 /// Packs messages into datagrams, many to one, and holds them until they are drained.
 ///
-/// Small messages leave with the next drain. Large ones, in chunks, leave in bursts behind the small,
-/// so that they neither delay them nor overrun the receiver's buffer.
+/// Small messages leave with the next drain. Large ones, in chunks, leave in bursts behind the
+/// small, so that they neither delay them nor overrun the receiver's buffer.
 #[derive(Debug)]
 pub struct Sealer {
     identity: Identity,

@@ -49,7 +49,8 @@ fn opened<M: DeserializeOwned>(opener: &mut Opener, datagrams: &[Vec<u8>]) -> Ve
     messages
 }
 
-/// The reason for which `datagram` is dropped, having checked that it was counted and had no effect.
+/// The reason for which `datagram` is dropped, having checked that it was counted and had no
+/// effect.
 fn refusal(opener: &mut Opener, datagram: &[u8]) -> Rejected {
     let before = opener.counters();
     let reason = opener.open::<Message>(datagram, |_, _| panic!("delivered")).unwrap_err();
@@ -173,6 +174,15 @@ fn a_frame_for_or_from_somebody_else_is_refused() {
     assert_eq!(refusal(&mut opener, &from(impostor, KEY, 2)), Rejected::Incarnation);
     let client = Identity { id: FIRST_CLIENT, ..server(1) };
     assert!(opener.open::<Message>(&from(client, KEY, 2), |_, _| {}).is_ok());
+}
+
+#[test]
+fn clients_are_numbered_beyond_all_servers() {
+    let mut rng = Rng::seeded(5);
+    let clients: Vec<_> = (0..1_000).map(|_| Identity::client(7, 3, &mut rng)).collect();
+    assert!(clients.iter().all(|it| it.id >= FIRST_CLIENT && it.cluster == 7 && it.schema == 3));
+    let numbers: std::collections::BTreeSet<_> = clients.iter().map(|it| it.id).collect();
+    assert_eq!(numbers.len(), clients.len());
 }
 
 #[test]
