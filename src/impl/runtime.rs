@@ -172,7 +172,7 @@ where
             self.commit()?;
             self.take_in(&mut inbox, &mut requests)?;
             if requests.stop {
-                return Ok(());
+                return self.journal.close().map_err(Failure::Journal);
             }
             for (from, message) in inbox.drain(..) {
                 self.step(|actor, id, out| actor.on_msg(id, &mut state, from, message, out));
@@ -283,6 +283,7 @@ where
                 let _ = mailbox.send(message);
             }
         }
+        self.journal.rest().map_err(Failure::Journal)?;
         self.timers.start(clock::now());
         self.metrics.turns += 1;
         self.handle.publish(Metrics { endpoint: self.endpoint.counters(), ..self.metrics });

@@ -14,7 +14,7 @@
 //!
 //! A [`stateright::actor::Id`] below the number of servers is a server's [`NodeId`], any other is a
 //! [`ClientId`]. So models number their clients behind the servers, and processes in the world give
-//! themselves large random numbers.
+//! themselves large random numbers, with room for the numbers of their sessions.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -130,7 +130,7 @@ impl NodeActor {
 fn id(address: Address) -> Id {
     match address {
         Address::Server(server) => Id::from(usize::from(server.0)),
-        Address::Client(client) => Id::from(client.0 as usize),
+        Address::Client(client) => Id::from(client.process().0 as usize),
     }
 }
 

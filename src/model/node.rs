@@ -99,7 +99,7 @@ impl Setup {
                 Node::Server(replica),
                 Address::Client(from),
                 Message::Request(request),
-            ) if request.client == from => {
+            ) if request.client.process() == from => {
                 server(fx, |fx| replica.on_request(config, request, fx));
             }
             (

@@ -74,12 +74,33 @@ impl Index {
     }
 }
 
+impl ClientId {
+    /// Numbers from here on are drawn by processes in the world, and have two parts: the process,
+    /// and which of its sessions this is. Smaller ones name a process with one session.
+    pub const FIRST_DRAWN: u64 = 1 << 32;
+
+    /// How many sessions a process may have.
+    pub const SESSIONS: u64 = 1 << 16;
+
+    /// The process that has this session: where its replies go.
+    #[must_use]
+    pub fn process(self) -> Self {
+        if self.0 < Self::FIRST_DRAWN { self } else { Self(self.0 - self.0 % Self::SESSIONS) }
+    }
+
+    /// One of the sessions of this process.
+    #[must_use]
+    pub fn session(self, number: u16) -> Self {
+        Self(self.process().0 + u64::from(number))
+    }
+}
+
 /// Who can be sent a message.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Address {
     /// A server.
     Server(NodeId),
-    /// A client session.
+    /// The process of a client session.
     Client(ClientId),
 }
 

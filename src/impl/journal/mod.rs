@@ -1,5 +1,9 @@
 //! Where an actor's saved state goes.
 
+mod durable;
+
+pub use durable::{Durable, Meaningless, Recovery};
+
 use std::io;
 
 /// Durable storage for an actor's state.
@@ -21,6 +25,25 @@ pub trait Journal<S> {
     ///
     /// When durability cannot be promised; the node stops.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Called at the end of each turn, when everything has been sent: the moment for housekeeping
+    /// that nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// When durability cannot be promised any more; the node stops.
+    fn rest(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Called when the node stops in good order.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be closed in good order. All that was synced is still there.
+    fn close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Accepts that `server` was first met as `incarnation`, to be handed back to
     /// [`Peers::bind`](crate::wire::Peers::bind) after a restart.
