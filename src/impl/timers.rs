@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Timers<T> {
     armed: HashMap<T, Armed>,
-    /// The timers that run, by the moment they are due and then in order of setting.
+    /// The timers that run, by the moment they are due and then in the order they were started in.
     running: BTreeMap<(Instant, u64), T>,
-    /// Timers set since the last start. Some may have been cancelled or set again.
-    fresh: Vec<(u64, T)>,
+    /// Timers set since the last start. Some may have been cancelled, some are here twice.
+    fresh: Vec<T>,
     count: u64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Armed {
-    /// Set, to run for so long; the number tells settings apart.
-    Set(Duration, u64),
-    /// Running, due at that moment.
+    /// To run for so long, once started.
+    Set(Duration),
+    /// The key among those that run.
     Runs(Instant, u64),
 }
 
@@ -38,9 +38,8 @@ impl<T: Clone + Eq + Hash> Timers<T> {
     /// it was set to.
     pub fn set(&mut self, timer: &T, duration: Duration) {
         self.cancel(timer);
-        self.count += 1;
-        self.armed.insert(timer.clone(), Armed::Set(duration, self.count));
-        self.fresh.push((self.count, timer.clone()));
+        self.armed.insert(timer.clone(), Armed::Set(duration));
+        self.fresh.push(timer.clone());
     }
 
     /// Unsets `timer`, if it is set.
@@ -52,15 +51,13 @@ impl<T: Clone + Eq + Hash> Timers<T> {
 
     /// Lets the timers run that were set since the last start.
     pub fn start(&mut self, now: Instant) {
-        for (count, timer) in self.fresh.drain(..) {
+        for timer in self.fresh.drain(..) {
             let Some(armed) = self.armed.get_mut(&timer) else { continue };
-            match *armed {
-                Armed::Set(duration, newest) if newest == count => {
-                    let due = now + duration.min(FOREVER);
-                    *armed = Armed::Runs(due, count);
-                    self.running.insert((due, count), timer);
-                }
-                Armed::Set(..) | Armed::Runs(..) => {}
+            if let Armed::Set(duration) = *armed {
+                let due = now + duration.min(FOREVER);
+                self.count += 1;
+                *armed = Armed::Runs(due, self.count);
+                self.running.insert((due, self.count), timer);
             }
         }
     }
@@ -120,6 +117,22 @@ mod tests {
         timers.start(now + MS);
         assert_eq!(timers.take_due(now + 3 * MS), None);
         assert_eq!(timers.take_due(now + 4 * MS), Some('a'));
+    }
+
+    #[test]
+    fn of_several_settings_before_a_start_the_last_counts() {
+        let now = crate::clock::now();
+        let mut timers = Timers::default();
+        timers.set(&'a', MS);
+        timers.cancel(&'a');
+        timers.set(&'a', 2 * MS);
+        timers.set(&'a', 3 * MS);
+        timers.set(&'b', MS);
+        timers.cancel(&'b');
+        timers.start(now);
+        assert_eq!(timers.next_due(), Some(now + 3 * MS));
+        assert_eq!(timers.take_due(now + 3 * MS), Some('a'));
+        assert_eq!(timers.take_due(now + 9 * MS), None);
     }
 
     #[test]
