@@ -2,6 +2,9 @@
 
 mod check;
 mod explore;
+mod kv;
+mod serve;
+mod up;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -44,13 +47,32 @@ struct Arguments {
 enum Command {
     Check(check::Arguments),
     Explore(explore::Arguments),
+    Up(up::Arguments),
+    Serve(serve::Arguments),
+    Get(kv::Get),
+    Put(kv::Put),
+    Append(kv::Append),
+    Cas(kv::Cas),
+    Delete(kv::Delete),
 }
 
 /// Does what the command line asks for.
 pub(crate) fn run() -> ExitCode {
+    // Warnings of the runtime go to standard error; RUST_LOG says which else.
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let exit = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Get(get) => get.run(),
+        Command::Put(put) => put.run(),
+        Command::Append(append) => append.run(),
+        Command::Cas(cas) => cas.run(),
+        Command::Delete(delete) => delete.run(),
     };
     exit.into()
 }

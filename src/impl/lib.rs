@@ -12,16 +12,22 @@
 //! | [`timers`] | which timer is due |
 //! | [`journal`] | where saved state goes |
 //! | [`wal`] | the log on disk |
+//! | [`cluster`] | the configuration file |
+//! | [`server`] | one server, put together and started |
+//! | [`client`] | the client library |
 //!
 //! Clock, randomness, socket and thread are each touched in one file only.
 
+pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod endpoint;
 pub mod journal;
 mod mailbox;
 mod metrics;
 pub mod rng;
 mod runtime;
+pub mod server;
 pub mod threads;
 pub mod timers;
 pub mod transport;

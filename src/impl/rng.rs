@@ -1,11 +1,23 @@
-//! Randomness: timeouts, choices and injected faults. Not for secrets.
+//! Randomness: timeouts, choices and injected faults; and, from the operating system, secrets.
 //!
-//! The generator is SplitMix64 [Steele et al., OOPSLA 2014]: one word of state, so a seed replays a
+//! The generator, which is not for secrets, is SplitMix64 [Steele et al., OOPSLA 2014]: one word of state, so a seed replays a
 //! run exactly.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::ops::Range;
 use std::time::Duration;
+
+/// Sixteen bytes that nobody can guess.
+///
+/// # Errors
+///
+/// When the operating system has none to give.
+pub fn secret() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// A seeded generator of random numbers.
 #[derive(Clone, Debug)]

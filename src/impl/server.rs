@@ -1,0 +1,283 @@
+//! One server of a cluster: the actor, its journal and its endpoint, put together and started.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::{fs, io};
+
+use model::actor::{NodeActor, Timing};
+use model::node::{Setup, Storage};
+use model::raft::{Config, Limits};
+use model::replica::Message;
+use model::types::NodeId;
+
+use crate::cluster::Cluster;
+use crate::endpoint::Endpoint;
+use crate::journal::{Durable, Journal, Meaningless, Recovery, Volatile};
+use crate::mailbox::Handle;
+use crate::rng::Rng;
+use crate::runtime::{Failure, Node, Options};
+use crate::threads;
+use crate::transport::{Transport, Udp};
+use crate::wal::{self, Disk, RealDisk, Wal, WalError};
+use crate::wire;
+
+/// The version of the messages. Servers and clients of different versions do not hear each other.
+pub const SCHEMA: u8 = 1;
+
+/// Where a server keeps what must survive.
+pub enum Place {
+    /// In memory: when the server stops, it is gone, and with it the server.
+    Memory,
+    /// On a disk.
+    Disk {
+        /// The disk.
+        disk: Box<dyn Disk>,
+        /// Whether there is nothing yet, and a new server is to begin. Never assumed: an empty disk
+        /// may also be a lost one.
+        first_start: bool,
+    },
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration knows no such server.
+    #[error("the cluster has no node {node}; it has 0 to {last}")]
+    NoSuchNode {
+        /// The server asked for.
+        node: u16,
+        /// The last there is.
+        last: usize,
+    },
+    /// Its address cannot be used.
+    #[error("cannot listen on {address}: {source}; stop what is using it, or change the address")]
+    Bind {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Its log cannot be opened.
+    #[error("{folder}: {source}")]
+    Wal {
+        /// The data directory.
+        folder: PathBuf,
+        /// What is wrong.
+        source: WalError,
+    },
+    /// Its log is intact and makes no sense.
+    #[error("{folder}: {source}")]
+    Meaningless {
+        /// The data directory.
+        folder: PathBuf,
+        /// What is wrong.
+        source: Meaningless,
+    },
+    /// Its log is another server's.
+    #[error("{folder} belongs to {found}, not to {expected}; check --node and the `data` paths")]
+    Foreign {
+        /// The data directory.
+        folder: PathBuf,
+        /// Whose it is.
+        found: wal::Identity,
+        /// Whose it should be.
+        expected: wal::Identity,
+    },
+    /// There is no thread for it.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A server that runs.
+pub struct Server {
+    handle: Handle<Message>,
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+impl Server {
+    /// Starts server `node` of `cluster` on UDP.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen, or cannot prove that what its log holds is complete.
+    pub fn start(cluster: &Cluster, node: u16, place: Place) -> Result<Self, StartError> {
+        Self::start_on(cluster, node, place, Ok)
+    }
+
+    /// The same on a transport made of the UDP socket, such as one with faults.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen, or cannot prove that what its log holds is complete.
+    pub fn start_on<T: Transport + Send + 'static>(
+        cluster: &Cluster,
+        node: u16,
+        place: Place,
+        transport: impl FnOnce(Udp) -> io::Result<T>,
+    ) -> Result<Self, StartError> {
+        let Some(member) = cluster.node.get(usize::from(node)) else {
+            return Err(StartError::NoSuchNode { node, last: cluster.node.len() - 1 });
+        };
+        let address = member.address;
+        let bind = || transport(Udp::bind(address)?);
+        let transport = bind().map_err(|source| StartError::Bind { address, source })?;
+        Self::start_with(cluster, node, place, transport)
+    }
+
+    /// The same on any transport.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot prove that what its log holds is complete.
+    pub fn start_with<T: Transport + Send + 'static>(
+        cluster: &Cluster,
+        node: u16,
+        place: Place,
+        transport: T,
+    ) -> Result<Self, StartError> {
+        let drawn = Rng::from_entropy().next_u64();
+        let new = wal::Identity { cluster: cluster.cluster, node: node.into(), incarnation: drawn };
+        match place {
+            Place::Memory => Self::run(cluster, node, drawn, None, Volatile, transport),
+            Place::Disk { disk, first_start } => {
+                let folder = cluster.node[usize::from(node)].data.clone();
+                let (journal, recovery, identity) = open(disk, first_start, new, folder)?;
+                let incarnation = identity.incarnation;
+                Self::run(cluster, node, incarnation, Some(recovery), journal, transport)
+            }
+        }
+    }
+
+    fn run<T: Transport + Send + 'static, J: Journal<Storage> + Send + 'static>(
+        cluster: &Cluster,
+        node: u16,
+        incarnation: u64,
+        recovery: Option<Recovery>,
+        journal: J,
+        transport: T,
+    ) -> Result<Self, StartError> {
+        let identity = wire::Identity {
+            cluster: cluster.cluster,
+            id: node.into(),
+            incarnation,
+            schema: SCHEMA,
+        };
+        let mut endpoint = Endpoint::new(
+            identity,
+            cluster.secret(),
+            cluster.limits(),
+            cluster.addresses(),
+            transport,
+        );
+        let (storage, peers) =
+            recovery.map_or_else(Default::default, |r| (Some(r.storage), r.peers));
+        for (server, incarnation) in peers {
+            endpoint.peers().bind(server, incarnation);
+        }
+        let actor = actor(cluster, node);
+        let node_loop = Node::new(actor, storage, endpoint, journal, Options::default());
+        let handle = node_loop.handle();
+        let thread = threads::spawn(&format!("n{node}"), move || node_loop.run())
+            .map_err(StartError::Thread)?;
+        Ok(Self { handle, thread })
+    }
+
+    /// Controls the server from any thread.
+    #[must_use]
+    pub fn handle(&self) -> &Handle<Message> {
+        &self.handle
+    }
+
+    /// Whether the server still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// Waits for the server to end.
+    ///
+    /// # Errors
+    ///
+    /// Why it ended by itself.
+    pub fn join(self) -> Result<(), Failure> {
+        let panicked = |_| Err(Failure::Panic("the node's thread".to_owned()));
+        self.thread.join().unwrap_or_else(panicked)
+    }
+
+    /// Stops the server in good order, and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Why it had ended by itself.
+    pub fn stop(self) -> Result<(), Failure> {
+        self.handle.stop();
+        self.join()
+    }
+}
+
+/// The data directory of a server, on the real disk; created if this is its first start.
+///
+/// # Errors
+///
+/// When the directory cannot be opened or created.
+pub fn data_directory(
+    cluster: &Cluster,
+    node: u16,
+    first_start: bool,
+) -> Result<Place, StartError> {
+    let Some(member) = cluster.node.get(usize::from(node)) else {
+        return Err(StartError::NoSuchNode { node, last: cluster.node.len() - 1 });
+    };
+    let failed = |source| StartError::Wal { folder: member.data.clone(), source };
+    let disk = if first_start {
+        if let Some(parent) = member.data.parent() {
+            fs::create_dir_all(parent).map_err(|source| {
+                failed(WalError::Io {
+                    action: "create",
+                    file: parent.display().to_string(),
+                    source,
+                })
+            })?;
+        }
+        RealDisk::create(&member.data)
+    } else {
+        RealDisk::open(&member.data)
+    };
+    Ok(Place::Disk { disk: Box::new(disk.map_err(failed)?), first_start })
+}
+
+fn open(
+    disk: Box<dyn Disk>,
+    first_start: bool,
+    new: wal::Identity,
+    folder: PathBuf,
+) -> Result<(Durable, Recovery, wal::Identity), StartError> {
+    let failed = |source| StartError::Wal { folder: folder.clone(), source };
+    let options = wal::Options::default();
+    let (wal, recovered) = if first_start {
+        (Wal::create(disk, new, options).map_err(failed)?, None)
+    } else {
+        let (wal, recovered) = Wal::open(disk, options).map_err(failed)?;
+        (wal, Some(recovered))
+    };
+    let identity = recovered.as_ref().map_or(new, |recovered| recovered.identity);
+    if (identity.cluster, identity.node) != (new.cluster, new.node) {
+        return Err(StartError::Foreign { folder, found: identity, expected: new });
+    }
+    if let Some(torn) = recovered.as_ref().and_then(|recovered| recovered.torn.as_ref()) {
+        tracing::warn!("{}: {torn}", folder.display());
+    }
+    let (journal, recovery) = Durable::new(wal, recovered.as_ref())
+        .map_err(|source| StartError::Meaningless { folder, source })?;
+    Ok((journal, recovery, identity))
+}
+
+fn actor(cluster: &Cluster, node: u16) -> NodeActor {
+    let servers = cluster.node.len() as u16;
+    let config = Config {
+        id: NodeId(node),
+        servers: (0..servers).map(NodeId).collect(),
+        limits: Limits::default(),
+    };
+    NodeActor { setup: Setup::Server(config), servers, timing: Timing::LAN }
+}
