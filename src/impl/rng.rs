@@ -1,7 +1,7 @@
 //! Randomness: timeouts, choices and injected faults; and, from the operating system, secrets.
 //!
-//! The generator, which is not for secrets, is SplitMix64 [Steele et al., OOPSLA 2014]: one word of state, so a seed replays a
-//! run exactly.
+//! The generator, which is not for secrets, is SplitMix64 [Steele §3]: one word of state, so a seed
+//! replays a run exactly.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;

@@ -76,8 +76,8 @@ fn last_agreement<C: crate::raft::Command>(a: &Log<C>, b: &Log<C>) -> Index {
 }
 
 /// "If a log entry is committed in a given term, then that entry will be present in the logs of the
-/// leaders for all higher-numbered terms" [Raft §5.4]. What a server in term t knows to be committed
-/// was committed in term t or before.
+/// leaders for all higher-numbered terms" [Raft §5.4]. What a server in term t knows to be
+/// committed was committed in term t or before.
 pub fn leader_completeness(state: &SystemState) -> Result<(), Violation> {
     for (host, server) in servers(state) {
         let committed = host.known_committed(server);

@@ -94,7 +94,7 @@ impl<C: Command> Step<'_, C> {
     pub fn on_message(&mut self, from: NodeId, message: Message<C>) {
         let Message { term, rpc } = message;
         if term < self.state.term() {
-            return; // Stale. The sender learns of the new term from whoever leads or campaigns in it.
+            return; // Stale. The sender learns of the new term from whoever acts in it.
         }
         if term > self.state.term() {
             self.become_follower(term);
