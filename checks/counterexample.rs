@@ -34,30 +34,34 @@ pub struct Step {
 /// Where a state was first reached from: the parent's fingerprint, and which of its actions.
 type Origin = Option<(u64, usize)>;
 
-/// Finds a shortest path to a state in which `property` does not hold; `None` if there is none.
+/// Finds a shortest way to break `promise`; `None` if it always holds.
 #[must_use]
-pub fn shortest(system: &System, property: &Property) -> Option<Counterexample> {
+pub fn find(system: &System, promise: &Property) -> Option<Counterexample> {
+    let path = shortest(system, |state| !promise.holds(system, state))?;
+    let (steps, last) = tell(system, &path);
+    let detail = promise.violation(&last).map(|violation| violation.detail).unwrap_or_default();
+    Some(Counterexample { property: promise.name, detail, steps })
+}
+
+/// Finds a shortest path to a state that is `wanted`: which action to take at each state on the way.
+pub fn shortest(system: &System, wanted: impl Fn(&SystemState) -> bool) -> Option<Vec<usize>> {
     let hasher = RandomState::new();
     let mut origins: HashMap<u64, Origin> = HashMap::new();
-    let mut level: Vec<SystemState> = Vec::new();
-    for state in system.init_states() {
-        origins.insert(hasher.hash_one(&state), None);
-        level.push(state);
-    }
+    let mut level = system.init_states();
+    origins.extend(level.iter().map(|state| (hasher.hash_one(state), None)));
     while !level.is_empty() {
         let mut next_level = Vec::new();
         for state in &level {
             let fingerprint = hasher.hash_one(state);
-            if !property.holds(system, state) {
-                return Some(tell(system, property, &path(&origins, fingerprint)));
+            if wanted(state) {
+                return Some(path(&origins, fingerprint));
             }
             for (index, next) in successors(system, state) {
                 let key = hasher.hash_one(&next);
-                if !system.within_boundary(&next) || origins.contains_key(&key) {
-                    continue;
+                if system.within_boundary(&next) && !origins.contains_key(&key) {
+                    origins.insert(key, Some((fingerprint, index)));
+                    next_level.push(next);
                 }
-                origins.insert(key, Some((fingerprint, index)));
-                next_level.push(next);
             }
         }
         level = next_level;
@@ -93,10 +97,9 @@ fn path(origins: &HashMap<u64, Origin>, mut fingerprint: u64) -> Vec<usize> {
 }
 
 /// Takes the path again and writes down what happens.
-fn tell(system: &System, property: &Property, path: &[usize]) -> Counterexample {
+fn tell(system: &System, path: &[usize]) -> (Vec<Step>, SystemState) {
     let mut steps = Vec::new();
-    let mut states = system.init_states();
-    let mut state = states.remove(0);
+    let mut state = system.init_states().swap_remove(0); // A system has one initial state.
     for index in path {
         let action = actions(system, &state).swap_remove(*index);
         let changes = system.format_step(&state, action.clone()).unwrap_or_default();
@@ -105,6 +108,5 @@ fn tell(system: &System, property: &Property, path: &[usize]) -> Counterexample 
             state = next;
         }
     }
-    let detail = property.violation(&state).map(|v| v.detail).unwrap_or_default();
-    Counterexample { property: property.name, detail, steps }
+    (steps, state)
 }

@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use model::system::System;
 use model::violation;
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -147,6 +146,5 @@ fn report(check: &Check, threads: NonZeroUsize, search: &Search, seconds: f64) -
 
 fn find_counterexample(check: &Check, property: &str) -> Option<Counterexample> {
     let property = check.properties().into_iter().find(|p| p.name == property && !p.is_goal())?;
-    let system: System = check.system();
-    counterexample::shortest(&system, &property)
+    counterexample::find(&check.system(), &property)
 }
