@@ -9,7 +9,7 @@ use crate::system::{HostState, SystemState, servers};
 use crate::types::{Index, Term};
 use crate::violation::{Violation, demand};
 
-/// P1 to P7, P18 and P20.
+/// P1 to P7, P18 and P20; and that what a check forgets does not matter.
 pub(super) const PROMISES: &[Property] = &[
     promise!(State, election_safety, "P1 At most one leader can be elected in a given term."),
     step!(leader_append_only, "P2 A leader never overwrites or deletes entries in its log."),
@@ -38,6 +38,7 @@ pub(super) const PROMISES: &[Property] = &[
     step!(monotone, "P6 Terms and commit indexes only grow, and in a term matched indexes do."),
     step!(in_range, "P6 applied <= commit <= last, matched < next <= last + 1."),
     step!(vote_once, "P7 A server votes for at most one candidate in a term, across crashes."),
+    step!(dead_messages, "A message that can never again have an effect has none when delivered."),
     step!(no_panic, "P18 No handler panics."),
     step!(persist_before_send, "P20 What a message reveals is saved before it is sent."),
 ];

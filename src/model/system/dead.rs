@@ -4,20 +4,28 @@
 //! dead: a term, a vote given, a role of a term left (a role of a term is never entered twice), an
 //! index matched, a request answered. Never on "delivering it now would change nothing".
 //!
+//! The receiver is not taken at its word: when a message is found dead it is delivered once more, on
+//! the side, and whatever happens then is a violation of `dead_messages`. A handler that takes what
+//! it should ignore is found out although the message is then forgotten.
+//!
 //! While a server may still crash, its memory is under test and the rules are off
 //! ([`super::System`]). `checks/tests/reductions.rs` verifies on every state of small systems that
 //! what is dead stays dead and has no effect, and that the verdicts with and without are equal.
 
-use stateright::actor::{Envelope, Network};
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::SystemState;
+use stateright::actor::{Actor, Envelope, Network, Out, is_no_op};
+
+use super::{Host, SystemState};
 use crate::node::Node;
 use crate::raft::{self, Outcome, Role, Rpc};
 use crate::replica::{Message, Replica};
 use crate::types::NodeId;
+use crate::violation::Violation;
 
-/// Forgets the dead messages of a state.
-pub(super) fn forget(state: &mut SystemState) {
+/// Forgets the dead messages of a state, after making sure that they are.
+pub(super) fn forget(hosts: &[Host], state: &mut SystemState) {
     let dead: Vec<_> = state
         .network
         .iter_deliverable()
@@ -25,12 +33,28 @@ pub(super) fn forget(state: &mut SystemState) {
         .map(|envelope| envelope.to_cloned_msg())
         .collect();
     for envelope in dead {
+        verify(hosts, state, &envelope);
         match &mut state.network {
             Network::UnorderedDuplicating(set, _) => drop(set.remove(&envelope)),
             Network::UnorderedNonDuplicating(counts) => drop(counts.remove(&envelope)),
             Network::Ordered(_) => unreachable!("systems have unordered networks"),
         }
     }
+}
+
+/// Delivers a message that is said to be dead, on the side.
+fn verify(hosts: &[Host], state: &mut SystemState, envelope: &Envelope<Message>) {
+    let index = usize::from(envelope.dst);
+    let (Some(actor), Some(host)) = (hosts.get(index), state.actor_states.get_mut(index)) else {
+        return;
+    };
+    let (mut after, mut out) = (Cow::Borrowed(&**host), Out::new());
+    actor.on_msg(envelope.dst, &mut after, envelope.src, envelope.msg.clone(), &mut out);
+    if is_no_op(&after, &out) {
+        return;
+    }
+    let detail = format!("{:?} makes {:?} of {:?}", envelope.msg, after.node, host.node);
+    Arc::make_mut(host).violation = Some(Violation::new("dead_messages", detail));
 }
 
 /// Whether a message can never again have an effect.

@@ -142,7 +142,7 @@ impl System {
             *last = None;
         }
         if self.scope.reductions.forget_dead && !self.may_restart(&state) {
-            dead::forget(&mut state);
+            dead::forget(&self.inner.actors, &mut state);
         }
         state
     }
