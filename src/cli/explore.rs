@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use checks::portfolio;
+use model::system::Explorable;
 use stateright::Model;
 
 use super::{Exit, complain};
@@ -34,6 +35,6 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         return Exit::Failed;
     }
     println!("{}: open http://{}/ in a browser, end with Ctrl-C", check.name, arguments.listen);
-    check.system().checker().serve(arguments.listen);
+    Explorable(check.system()).checker().serve(arguments.listen);
     Exit::Ok
 }

@@ -3,6 +3,8 @@
 //! Used by the models, the simulator, the benches and the client library alike. Whoever drives it
 //! owns the clock: a retry is an event ([`Timer::Retry`]), and so is giving up.
 
+use std::fmt::{self, Debug, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use crate::effects::Effects as GenericEffects;
@@ -32,7 +34,7 @@ pub enum Outcome {
 }
 
 /// A session with a group of servers.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Session {
     id: ClientId,
     /// The servers are `n0` up to, not including, this.
@@ -136,6 +138,15 @@ impl Session {
         if let Some(op) = self.pending.clone() {
             let request = Request { client: self.id, number: self.number, op };
             fx.send(self.target, Message::Request(request));
+        }
+    }
+}
+
+impl Debug for Session {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.pending() {
+            Some((number, op)) => write!(f, "asks {} for {number} {op:?}", self.target),
+            None => f.write_str("idle"),
         }
     }
 }

@@ -55,7 +55,7 @@ pub enum Setup {
 }
 
 /// The state of a node.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Node {
     /// A server.
     Server(Replica),
@@ -186,12 +186,11 @@ fn client(fx: &mut Effects, step: impl FnOnce(&mut client::Effects<Storage>)) {
     fx.absorb(inner, |message| message, Timer::Client);
 }
 
-impl Debug for Message {
+impl Debug for Node {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Raft(message) => message.fmt(f),
-            Self::Request(request) => write!(f, "Request({} {:?})", request.number, request.op),
-            Self::Reply(reply) => write!(f, "Reply({} {:?})", reply.number, reply.answer),
+            Self::Server(replica) => replica.fmt(f),
+            Self::Client { session, done } => write!(f, "{session:?}, {done} done"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! replica as they are committed; the leader that took a request answers it.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Formatter};
 
 use crate::effects::Effects as GenericEffects;
 use crate::kv::Machine;
@@ -60,7 +61,7 @@ pub enum Answer {
 pub type Effects = GenericEffects<Persistent<Request>, Message, raft::Timer>;
 
 /// The state of one replica.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Replica {
     /// Its Raft server.
     pub raft: raft::State<Request>,
@@ -182,4 +183,24 @@ impl Replica {
 
 fn reply(fx: &mut Effects, client: ClientId, number: RequestId, answer: Answer) {
     fx.send(client, Message::Reply(Reply { client, number, answer }));
+}
+
+impl Debug for Replica {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.raft, self.machine)?;
+        if !self.accepted.is_empty() {
+            write!(f, " in hand {:?}", self.accepted)?;
+        }
+        Ok(())
+    }
+}
+
+impl Debug for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raft(message) => message.fmt(f),
+            Self::Request(request) => request.fmt(f),
+            Self::Reply(reply) => write!(f, "Reply({} {:?})", reply.number, reply.answer),
+        }
+    }
 }

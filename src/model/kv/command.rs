@@ -144,7 +144,7 @@ pub enum Output {
 }
 
 /// An operation with the identity that makes it happen exactly once [Ongaro §6.3].
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Request {
     /// The session that asks.
     pub client: ClientId,
@@ -152,6 +152,12 @@ pub struct Request {
     pub number: RequestId,
     /// What is asked.
     pub op: Op,
+}
+
+impl Debug for Request {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.client, self.number, self.op)
+    }
 }
 
 /// Bytes as bytes, not as a sequence of numbers: much faster to encode.

@@ -8,6 +8,8 @@ pub mod command;
 pub mod session;
 pub mod store;
 
+use std::fmt::{self, Debug, Formatter};
+
 use command::{Output, Request};
 use session::{Seen, Sessions};
 use store::Store;
@@ -15,7 +17,7 @@ use store::Store;
 use crate::types::{ClientId, RequestId};
 
 /// The replicated state machine: the store, and the sessions of its clients.
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Machine {
     /// The map.
     pub store: Store,
@@ -45,5 +47,11 @@ impl Machine {
     #[must_use]
     pub fn seen(&self, client: ClientId, number: RequestId) -> Seen<'_> {
         self.sessions.seen(client, number)
+    }
+}
+
+impl Debug for Machine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.store, self.sessions)
     }
 }

@@ -5,16 +5,18 @@
 //! request is new is decided when it is *applied*, equally on every replica, and never from what
 //! one leader happens to remember.
 
+use std::fmt::{self, Debug, Formatter};
+
 use im::OrdMap;
 
 use super::command::Output;
 use crate::types::{ClientId, RequestId};
 
 /// For each client its last applied request and the result.
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Sessions(OrdMap<ClientId, Session>);
 
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Session {
     number: RequestId,
     output: Output,
@@ -56,6 +58,19 @@ impl Sessions {
     #[must_use]
     pub fn last(&self, client: ClientId) -> Option<RequestId> {
         self.0.get(&client).map(|session| session.number)
+    }
+}
+
+impl Debug for Sessions {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("sessions ")?;
+        f.debug_map().entries(&self.0).finish()
+    }
+}
+
+impl Debug for Session {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.number, self.output)
     }
 }
 

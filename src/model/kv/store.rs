@@ -1,11 +1,13 @@
 //! The map from keys to values. Clones share their structure, so a copy of it costs nothing.
 
+use std::fmt::{self, Debug, Formatter};
+
 use im::OrdMap;
 
 use super::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 
 /// The map from keys to values.
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Store(OrdMap<Key, Value>);
 
 impl Store {
@@ -43,5 +45,12 @@ impl Store {
     /// All keys with their values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Value)> {
         self.0.iter()
+    }
+}
+
+impl Debug for Store {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("store ")?;
+        f.debug_map().entries(&self.0).finish()
     }
 }

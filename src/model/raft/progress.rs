@@ -1,5 +1,7 @@
 //! What a leader knows of one follower.
 
+use std::fmt::{self, Debug, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use crate::types::Index;
@@ -9,7 +11,7 @@ use crate::types::Index;
 /// While nothing is known to match, the leader *probes*: one request at a time, further back after
 /// each conflict. Once something matches it *pipelines*: `next` runs ahead of `matched` by what is
 /// under way, and falls back to it when that seems lost.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Progress {
     /// The next entry to send.
     pub next: Index,
@@ -64,6 +66,12 @@ impl Progress {
         if !self.is_probing() {
             self.next = self.matched.next();
         }
+    }
+}
+
+impl Debug for Progress {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "matched {} next {}", self.matched, self.next)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The state of one server [Raft Fig. 2], with each role's data inside the role.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Debug, Formatter};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,7 @@ impl Config {
 }
 
 /// What must survive a crash [Raft Fig. 2, "persistent state on all servers"].
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Persistent<C: Clone> {
     /// The latest term this server has seen.
     pub term: Term,
@@ -70,7 +71,7 @@ impl<C: Clone> Default for Persistent<C> {
 }
 
 /// What a server is at the moment [Raft §5.1].
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Role {
     /// Takes what the leader of its term sends, if it has heard of one.
     Follower {
@@ -91,7 +92,7 @@ pub enum Role {
 }
 
 /// All that a server is and knows.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct State<C: Clone> {
     /// What survives a crash.
     pub persistent: Persistent<C>,
@@ -159,5 +160,35 @@ impl<C: Command> State<C> {
         };
         let last = Index(after.0 + limits.batch_entries as u64);
         self.log().range(after, last).take_while(fits).cloned().collect()
+    }
+}
+
+// States are read by people, in counterexamples and in the Explorer: a line each.
+
+impl<C: Clone + Debug> Debug for Persistent<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.term.to_string())?;
+        if let Some(vote) = self.vote {
+            write!(f, " voted {vote}")?;
+        }
+        // Entries on one line even where the rest is spread out.
+        write!(f, " log {:?}", self.log)
+    }
+}
+
+impl Debug for Role {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Follower { leader: None } => f.write_str("follower"),
+            Self::Follower { leader: Some(leader) } => write!(f, "follower of {leader}"),
+            Self::Candidate { votes } => write!(f, "candidate with {votes:?}"),
+            Self::Leader { progress } => write!(f, "leader {progress:?}"),
+        }
+    }
+}
+
+impl<C: Clone + Debug> Debug for State<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?} commit {}", self.role, self.persistent, self.commit)
     }
 }

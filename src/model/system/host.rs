@@ -31,7 +31,7 @@ pub struct Host {
 }
 
 /// What makes a node in the model act by itself.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Timer {
     /// One of the node's timers runs out.
     Node(node::Timer),
@@ -308,6 +308,15 @@ fn spend(spent: &mut Spent, timer: node::Timer) {
         node::Timer::Raft(raft::Timer::Election) => {} // Bounded by the term.
         node::Timer::Raft(raft::Timer::Heartbeat) => spent.heartbeats += 1,
         node::Timer::Client(client::Timer::Retry) => spent.retries += 1,
+    }
+}
+
+impl Debug for Timer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(timer) => timer.fmt(f),
+            Self::Restart => f.write_str("Restart"),
+        }
     }
 }
 

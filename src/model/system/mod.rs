@@ -8,6 +8,7 @@
 //! No bound stands in protocol code. Each hides some behaviour, and [`Bounds`] says which.
 
 mod dead;
+mod explorer;
 mod host;
 mod story;
 
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use stateright::actor::{ActorModel, ActorModelAction, ActorModelState, Envelope, Id, Network};
 use stateright::{Model, Path, Property as StaterightProperty};
 
+pub use explorer::{Explorable, Page};
 pub use host::{Host, HostState, Past, Spent, Timer};
 
 use crate::actor::{NodeActor, Timing};
