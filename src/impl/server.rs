@@ -240,6 +240,8 @@ pub fn data_directory(
             })?;
         }
         RealDisk::create(&member.data)
+    } else if matches!(member.data.try_exists(), Ok(false)) {
+        Err(WalError::Empty)
     } else {
         RealDisk::open(&member.data)
     };
