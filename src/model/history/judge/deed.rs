@@ -32,7 +32,7 @@ pub(super) enum Effect<'a> {
     Set(State),
     /// More bytes at the end.
     Extend(&'a [u8]),
-    /// So many more bytes at the end, which no shown value contains.
+    /// So many more bytes at the end, which are in no shown value.
     Blot(usize),
 }
 
@@ -48,7 +48,8 @@ impl<'a> Deed<'a> {
             (Op::Get(_), Some(Output::Value(value))) => (found(value), Effect::Nothing),
             (Op::Put(_, value), None | Some(Output::Written)) => (Guard::Any, set(value)),
             (Op::Append(_, Value(more)), None | Some(Output::Written)) => {
-                (Guard::Fits(sight.measure(more.len())), Effect::Extend(more))
+                let fits = if sight.measured { Guard::Fits(more.len()) } else { Guard::Any };
+                (fits, Effect::Extend(more))
             }
             (Op::Append(_, Value(more)), Some(Output::TooLarge)) => {
                 (Guard::Exceeds(more.len()), Effect::Nothing)
@@ -69,6 +70,16 @@ impl<'a> Deed<'a> {
             }
         };
         Self { guard, effect }
+    }
+
+    /// The same, for bytes that are in no shown value.
+    pub(super) fn blotted(self, sight: &Sight<'_>) -> Self {
+        let effect = match self.effect {
+            Effect::Extend(more) if sight.measured => Effect::Blot(more.len()),
+            Effect::Extend(_) => Effect::Set(sight.unseen(0)),
+            Effect::Nothing | Effect::Set(_) | Effect::Blot(_) => self.effect,
+        };
+        Self { effect, ..self }
     }
 
     /// The value that must be there, if it must be one in particular.

@@ -14,6 +14,8 @@ pub(super) struct Outlook<'a> {
     places: Places<'a>,
     /// By the value that must be there, which is the `low` of its beginning.
     observers: BTreeSet<(usize, TaskId)>,
+    /// The same of those that never return: what they would see does not have to be.
+    hopeful: BTreeSet<(usize, TaskId)>,
     /// By what they set: `low` and `len` of the beginning.
     setters: BTreeSet<(usize, usize, TaskId)>,
     /// By what they append.
@@ -31,27 +33,27 @@ impl<'a> Outlook<'a> {
 
     /// Finds the appended pieces in the shown values.
     pub(super) fn places(sight: &Sight<'_>, deeds: &[Deed<'a>]) -> Places<'a> {
-        let mut by_len: BTreeMap<usize, BTreeSet<&[u8]>> = BTreeMap::new();
+        let (mut wholes, mut pieces) = (BTreeSet::new(), BTreeSet::new());
         for deed in deeds {
-            if let Effect::Extend(more) = deed.effect {
-                by_len.entry(more.len()).or_default().insert(more);
+            match deed.effect {
+                Effect::Set(State::Seen(beginning)) => {
+                    wholes.insert(sight.bytes(beginning));
+                }
+                Effect::Extend(more) => {
+                    pieces.insert(more);
+                }
+                Effect::Set(State::Absent | State::Unseen { .. })
+                | Effect::Nothing
+                | Effect::Blot(_) => {}
             }
         }
         let mut places = Places::new();
-        for (len, wanted) in by_len {
-            sight.pieces(
-                len,
-                |piece| wanted.contains(piece),
-                |piece, upto| {
-                    if let Some(&piece) = wanted.get(piece) {
-                        let found = places.entry(piece).or_default();
-                        if found.len() <= Self::PLACES {
-                            found.push(upto);
-                        }
-                    }
-                },
-            );
-        }
+        sight.parse(&wholes, &pieces, |piece, upto| {
+            let found = places.entry(piece).or_default();
+            if found.len() <= Self::PLACES {
+                found.push(upto);
+            }
+        });
         places
     }
 
@@ -64,6 +66,7 @@ impl<'a> Outlook<'a> {
         let mut outlook = Self {
             places,
             observers: BTreeSet::new(),
+            hopeful: BTreeSet::new(),
             setters: BTreeSet::new(),
             extenders: BTreeSet::new(),
             longest,
@@ -83,11 +86,13 @@ impl<'a> Outlook<'a> {
                 | Effect::Nothing
                 | Effect::Blot(_) => {}
             }
+            let seen = deed.observes().map(|value| (value.low, task));
             if deadline.is_none() {
                 outlook.adrift.insert(task, id);
                 *outlook.counts.entry(id).or_default() += 1;
-            } else if let Some(value) = deed.observes() {
-                outlook.observers.insert((value.low, task));
+                outlook.hopeful.extend(seen);
+            } else {
+                outlook.observers.extend(seen);
             }
         }
         outlook
@@ -139,6 +144,13 @@ impl<'a> Outlook<'a> {
         })
     }
 
+    /// Whether it makes no difference any more what the value is, beginning like that: nobody will
+    /// see it or anything that it grows into.
+    pub(super) fn is_forgotten(&self, beginning: Beginning, now: &Configuration) -> bool {
+        let mut hopeful = self.hopeful.range((beginning.low, 0)..(beginning.high, 0));
+        !self.is_needed(beginning, now) && !hopeful.any(|&(_, task)| self.is_to_come(task, now))
+    }
+
     /// Whether a value that begins like that must still be seen.
     fn is_needed(&self, beginning: Beginning, now: &Configuration) -> bool {
         let mut observers = self.observers.range((beginning.low, 0)..(beginning.high, 0));
@@ -147,7 +159,12 @@ impl<'a> Outlook<'a> {
 
     /// Whether an operation to come may turn a value that does not begin like that into one that
     /// does.
-    fn can_be_entered(&self, sight: &Sight<'_>, beginning: Beginning, now: &Configuration) -> bool {
+    pub(super) fn can_be_entered(
+        &self,
+        sight: &Sight<'_>,
+        beginning: Beginning,
+        now: &Configuration,
+    ) -> bool {
         let Beginning { low, high, len } = beginning;
         let mut setters = self.setters.range((low, 0, 0)..(high, 0, 0));
         if len == 0 || setters.any(|&(_, set, task)| set >= len && self.is_to_come(task, now)) {

@@ -10,8 +10,10 @@
 //!   goes on afterwards, it goes on now.
 //! - Of equal deeds the one that must return first goes first, and one that never returns last:
 //!   exchange them.
-//! - One that never returns takes effect only if it changes the state: otherwise leave it out. And
-//!   of two configurations that differ in how many were used, the one that used more is dropped.
+//! - The same holds for *fillers*: writes of values that, once those who already wait for them have
+//!   seen them, nobody will see.
+//! - One that never returns takes effect only if that changes something: otherwise leave it out.
+//!   And of two configurations that differ in how many were used, the one that used more is dropped.
 //!
 //! And some lead nowhere: the configuration has lost the way to a value ([`Outlook::is_lost`]).
 
@@ -100,7 +102,7 @@ impl<'a> Search<'a> {
             if let Effect::Extend(more) = deed.effect
                 && !places.contains_key(more)
             {
-                deed.effect = Effect::Blot(sight.measure(more.len()));
+                *deed = deed.blotted(&sight);
             }
         }
         let mut deeds = raw.clone();
@@ -175,52 +177,98 @@ impl<'a> Search<'a> {
 
     /// The configurations in which one more operation has taken effect, as far as they are worth
     /// trying.
-    fn successors(&self, configuration: &Configuration) -> Vec<Configuration> {
+    fn successors(&self, before: &Configuration) -> Vec<Configuration> {
         let mut tried = BTreeSet::new();
         let mut next = Vec::new();
+        let mut filler: Option<(usize, Configuration)> = None;
         for &(_, task) in &self.waiting {
             let (deed, _) = self.tasks[task];
-            if !configuration.has_done(task) && tried.insert(deed) {
-                let after = self.deeds[deed].apply(&self.sight, configuration.state);
-                next.extend(after.map(|state| {
-                    let mut next = Configuration { state, ..configuration.clone() };
-                    next.add(task);
-                    (deed, next)
-                }));
+            if before.has_done(task) || !tried.insert(deed) {
+                continue;
+            }
+            let Some(after) = self.step(before, deed, |next| next.add(task)) else { continue };
+            match self.fills_until(deed, before, &after) {
+                None => next.push(after),
+                Some(deadline) if filler.as_ref().is_some_and(|(first, _)| *first < deadline) => {}
+                Some(deadline) => filler = Some((deadline, after)),
             }
         }
+        next.extend(filler.map(|(_, after)| after));
         for (&deed, &called) in &self.adrift {
-            let used = configuration.used.get(&deed).copied().unwrap_or(0);
+            let used = before.used.get(&deed).copied().unwrap_or(0);
             if used < called && !tried.contains(&deed) {
-                let after = self.deeds[deed].apply(&self.sight, configuration.state);
-                let after = after.filter(|&state| state != configuration.state);
-                next.extend(after.map(|state| {
-                    let mut next = Configuration { state, ..configuration.clone() };
+                let after = self.step(before, deed, |next| {
                     next.used.insert(deed, used + 1);
-                    (deed, next)
-                }));
+                });
+                let same = |after: &Configuration| {
+                    after.state == before.state && after.done == before.done
+                };
+                next.extend(after.filter(|after| !same(after)));
             }
         }
-        let settled = next.into_iter().map(|(deed, next)| (deed, self.settle(next)));
-        let before = configuration.state;
-        settled
-            .filter(|(deed, next)| {
-                !self.outlook.is_lost(&self.sight, &self.deeds[*deed], before, next)
-            })
-            .map(|(_, next)| next)
-            .collect()
+        next
     }
 
-    /// Lets everything take effect that changes nothing and whose answer is right.
+    /// What the deed, noted by `note`, leads to, unless it cannot be or is of no use.
+    fn step(
+        &self,
+        before: &Configuration,
+        deed: DeedId,
+        note: impl FnOnce(&mut Configuration),
+    ) -> Option<Configuration> {
+        let deed = &self.deeds[deed];
+        let state = deed.apply(&self.sight, before.state)?;
+        let mut after = Configuration { state, ..before.clone() };
+        note(&mut after);
+        let after = self.settle(after);
+        let lost = self.outlook.is_lost(&self.sight, deed, before.state, &after);
+        (!lost).then_some(after)
+    }
+
+    /// Lets everything take effect that changes nothing and whose answer is right, and forgets a
+    /// value that nobody else will see.
     fn settle(&self, mut configuration: Configuration) -> Configuration {
         for &(_, task) in &self.waiting {
             let deed = &self.deeds[self.tasks[task].0];
-            let idle = deed.effect == Effect::Nothing && deed.guard != Guard::Never;
+            let idle = deed.effect == Effect::Nothing;
             if idle && deed.apply(&self.sight, configuration.state).is_some() {
                 configuration.add(task);
             }
         }
+        if let State::Seen(beginning) = configuration.state
+            && self.outlook.is_forgotten(beginning, &configuration)
+        {
+            configuration.state = self.sight.unseen(beginning.len);
+        }
         configuration
+    }
+
+    /// If the step is that of a filler, when it must have been made at the latest: when the
+    /// operation, or one that sees what it wrote, returns.
+    ///
+    /// A filler may be put anywhere, leaves a value that does not matter, and nothing else can make
+    /// the values that are seen on the way.
+    fn fills_until(
+        &self,
+        deed: DeedId,
+        before: &Configuration,
+        after: &Configuration,
+    ) -> Option<usize> {
+        let Deed { guard, effect } = self.deeds[deed];
+        let fills = match effect {
+            Effect::Set(State::Unseen { .. }) => true,
+            Effect::Set(State::Seen(seen)) => {
+                !self.outlook.can_be_entered(&self.sight, seen, after)
+            }
+            Effect::Set(State::Absent) | Effect::Nothing | Effect::Extend(_) | Effect::Blot(_) => {
+                false
+            }
+        };
+        if !fills || guard != Guard::Any || after.state != self.sight.unseen(0) {
+            return None;
+        }
+        let newly_done = |&&(_, task): &&_| after.has_done(task) && !before.has_done(task);
+        self.waiting.iter().find(newly_done).map(|&(deadline, _)| deadline)
     }
 }
 

@@ -4,6 +4,8 @@
 //! begins one of them may grow into it, so it is known by which ones it begins. All other values are
 //! the same: whatever is appended, nobody will see them.
 
+use std::collections::BTreeSet;
+
 use crate::kv::command::{MAX_VALUE_BYTES, Op, Output, Value};
 
 /// The beginning of a shown value: its first `len` bytes, which are the first bytes of exactly the
@@ -55,7 +57,7 @@ pub(super) struct Sight<'a> {
     /// In order, each once.
     values: Vec<&'a [u8]>,
     /// Whether some value might outgrow the limit, so that lengths matter.
-    measured: bool,
+    pub(super) measured: bool,
 }
 
 impl<'a> Sight<'a> {
@@ -116,27 +118,41 @@ impl<'a> Sight<'a> {
         &self.values[beginning.low][..beginning.len]
     }
 
-    /// Where in the shown values a piece of that length may stand, if `wanted` wants it: calls
-    /// `found` with the piece and the beginning that ends with it.
-    pub(super) fn pieces(
+    /// Finds the pieces in the shown values, where they can have been appended: to nothing, to one
+    /// of the given whole values, or to a piece that is found. Calls `found` with each piece and the
+    /// beginning that it completes.
+    pub(super) fn parse<'b>(
         &self,
-        len: usize,
-        wanted: impl Fn(&'a [u8]) -> bool,
-        mut found: impl FnMut(&'a [u8], Beginning),
+        wholes: &BTreeSet<&[u8]>,
+        pieces: &BTreeSet<&'b [u8]>,
+        mut found: impl FnMut(&'b [u8], Beginning),
     ) {
+        let lengths = |of: &BTreeSet<&[u8]>| of.iter().map(|bytes| bytes.len()).collect();
+        let (whole_lengths, lengths): (BTreeSet<_>, BTreeSet<_>) =
+            (lengths(wholes), lengths(pieces));
         for (at, value) in self.values.iter().enumerate() {
             // What the next value begins with is found there.
             if self.values.get(at + 1).is_some_and(|next| next.starts_with(value)) {
                 continue;
             }
+            let fits = |len: &&usize| **len <= value.len() && wholes.contains(&value[..**len]);
+            let mut starts: BTreeSet<_> = whole_lengths.iter().filter(fits).copied().collect();
+            starts.insert(0);
             let mut upto = Beginning { low: 0, high: self.values.len(), len: 0 };
-            for start in 0..(value.len() + 1).saturating_sub(len) {
-                let piece = &value[start..start + len];
-                if wanted(piece)
-                    && let State::Seen(next) = self.extend(upto, &value[upto.len..start + len])
-                {
-                    upto = next;
-                    found(piece, upto);
+            while let Some(start) = starts.pop_first() {
+                let State::Seen(next) = self.extend(upto, &value[upto.len..start]) else { break };
+                upto = next;
+                for len in lengths.iter().take_while(|&len| start + len <= value.len()) {
+                    let piece = &value[start..start + len];
+                    if let Some(piece) = pieces.get(piece)
+                        && let State::Seen(end) = self.extend(upto, piece)
+                    {
+                        found(piece, end);
+                        // An empty piece leads nowhere new.
+                        if end.len > start {
+                            starts.insert(end.len);
+                        }
+                    }
                 }
             }
         }

@@ -31,25 +31,25 @@ fn recorded(events: &[Event<Map>]) -> Vec<Operation> {
 
 #[test]
 fn the_judge_agrees_with_the_monitor() {
-    fn property(drawn: Drawn<9>) -> bool {
-        let monitor = Monitor::of(Map::default(), &drawn.events);
-        judge(&recorded(&drawn.events)).is_ok() == monitor.is_linearizable()
+    fn property(Drawn { events, .. }: Drawn<9>) -> bool {
+        let monitor = Monitor::of(Map::default(), &events);
+        judge(&recorded(&events)).is_ok() == monitor.is_linearizable()
     }
     QuickCheck::new().tests(50_000).max_tests(50_000).quickcheck(property as fn(_) -> _);
 }
 
 #[test]
 fn the_judge_names_the_answer_that_the_monitor_rejects() {
-    fn property(drawn: Drawn<8>) -> bool {
+    fn property(Drawn { events, .. }: Drawn<8>) -> bool {
         let key = Key::from("x");
-        let on_key: Vec<_> = recorded(&drawn.events)
+        let on_key: Vec<_> = recorded(&events)
             .into_iter()
             .filter(|o| *o.op.key() == key && (o.ret.is_none() || o.output.is_some()))
             .collect();
         let Err(NotLinearizable { operation, .. }) = judge(&on_key) else { return true };
         // The monitor sees the same operations end in the same order.
         let mut monitor = Monitor::new(Map::default());
-        for time in 0.. {
+        for time in 0..events.len() as u64 {
             for (id, o) in on_key.iter().enumerate() {
                 let client = ClientId(id as u64);
                 if o.call == time {

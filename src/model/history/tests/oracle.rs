@@ -59,9 +59,9 @@ fn agree(events: &[Event<Map>]) -> bool {
 
 #[test]
 fn drawn_histories_are_judged_as_by_stateright() {
-    fn property(drawn: Drawn<7>) -> bool {
-        let accepted = Monitor::of(Map::default(), &drawn.events).is_linearizable();
-        agree(&drawn.events) && (accepted || !drawn.atomic)
+    fn property(Drawn { events, atomic }: Drawn<7>) -> bool {
+        let accepted = Monitor::of(Map::default(), &events).is_linearizable();
+        agree(&events) && (accepted || !atomic)
     }
     QuickCheck::new().tests(10_000).quickcheck(property as fn(_) -> _);
 }
