@@ -120,12 +120,12 @@ impl<'a> Part<'a> {
     fn judge(&self) -> Result<(), usize> {
         let Err(stuck) = self.search(self.events.len()) else { return Ok(()) };
         // Up to `stuck` there is an order. That the search went no further may be for the sake of
-        // an answer that comes later; the first prefix without an order ends with that one.
-        let (mut good, mut bad) = (stuck, self.events.len());
+        // an answer that comes later, mostly soon; the first prefix without an order ends with it.
+        let (mut good, mut bad, mut step) = (stuck, self.events.len(), 1);
         while good + 1 < bad {
-            let middle = good.midpoint(bad);
+            let middle = good.midpoint(bad).min(good + step);
             match self.search(middle) {
-                Ok(()) => good = middle,
+                Ok(()) => (good, step) = (middle, 2 * step),
                 Err(_) => bad = middle,
             }
         }

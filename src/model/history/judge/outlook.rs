@@ -151,6 +151,12 @@ impl<'a> Outlook<'a> {
         !self.is_needed(beginning, now) && !hopeful.any(|&(_, task)| self.is_to_come(task, now))
     }
 
+    /// Whether nobody will see a value with that piece any more, wherever it is appended.
+    pub(super) fn is_spent(&self, piece: &[u8], now: &Configuration) -> bool {
+        let places = self.places.get(piece).filter(|places| places.len() <= Self::PLACES);
+        places.is_some_and(|places| places.iter().all(|&place| self.is_forgotten(place, now)))
+    }
+
     /// Whether a value that begins like that must still be seen.
     fn is_needed(&self, beginning: Beginning, now: &Configuration) -> bool {
         let mut observers = self.observers.range((beginning.low, 0)..(beginning.high, 0));

@@ -1,6 +1,6 @@
 //! How much of a value matters: as much as somebody sees of it.
 //!
-//! The values that a history shows (read, or expected by a `Cas`) are known beforehand. A value that
+//! The values that a history shows (read, or found as expected by a `Cas`) are known beforehand. A value that
 //! begins one of them may grow into it, so it is known by which ones it begins. All other values are
 //! the same: whatever is appended, nobody will see them.
 
@@ -63,9 +63,11 @@ pub(super) struct Sight<'a> {
 impl<'a> Sight<'a> {
     /// Of those operations and answers.
     pub(super) fn new(tasks: impl Iterator<Item = (&'a Op, Option<&'a Output>)> + Clone) -> Self {
-        let expected = tasks.clone().filter_map(|(op, _)| match op {
-            Op::Cas { expected, .. } => expected.as_ref(),
-            Op::Get(_) | Op::Put(..) | Op::Append(..) | Op::Delete(_) => None,
+        let expected = tasks.clone().filter_map(|(op, output)| match (op, output) {
+            (Op::Cas { expected, .. }, None | Some(Output::Swapped)) => expected.as_ref(),
+            // It was not there.
+            (Op::Cas { .. }, Some(_)) => None,
+            (Op::Get(_) | Op::Put(..) | Op::Append(..) | Op::Delete(_), _) => None,
         });
         let answered = tasks.clone().filter_map(|(_, output)| match output? {
             Output::Value(value) | Output::Mismatch(value) => value.as_ref(),
