@@ -260,9 +260,8 @@ impl<'a> Search<'a> {
             Effect::Set(State::Seen(seen)) => {
                 !self.outlook.can_be_entered(&self.sight, seen, after)
             }
-            Effect::Set(State::Absent) | Effect::Nothing | Effect::Extend(_) | Effect::Blot(_) => {
-                false
-            }
+            Effect::Extend(more) => self.outlook.is_spent(more, before),
+            Effect::Set(State::Absent) | Effect::Nothing | Effect::Blot(_) => false,
         };
         if !fills || guard != Guard::Any || after.state != self.sight.unseen(0) {
             return None;
