@@ -136,15 +136,17 @@ impl<'a> Part<'a> {
     /// before which there still was one.
     fn search(&self, events: usize) -> Result<(), usize> {
         let events = &self.events[..events];
-        let mut deadlines = vec![None; self.operations.len()];
+        let mut times = vec![(usize::MAX, None); self.operations.len()];
         for (at, event) in events.iter().enumerate() {
-            if let Event::Return(task) = *event {
-                deadlines[task] = Some(at);
+            match *event {
+                Event::Call(task) => times[task].0 = at,
+                Event::Return(task) => times[task].1 = Some(at),
             }
         }
-        let tasks = self.operations.iter().zip(deadlines).map(|(operation, deadline)| Task {
+        let tasks = self.operations.iter().zip(times).map(|(operation, (call, deadline))| Task {
             op: &operation.op,
             output: operation.output.as_ref().filter(|_| deadline.is_some()),
+            call,
             deadline,
         });
         Search::new(&tasks.collect::<Vec<_>>()).run(events)

@@ -18,6 +18,8 @@ pub(super) struct Outlook<'a> {
     hopeful: BTreeSet<(usize, TaskId)>,
     /// By what they set: `low` and `len` of the beginning.
     setters: BTreeSet<(usize, usize, TaskId)>,
+    /// By when they are called.
+    removers: BTreeSet<(usize, TaskId)>,
     /// By what they append.
     extenders: BTreeSet<(&'a [u8], TaskId)>,
     /// The longest piece.
@@ -60,7 +62,7 @@ impl<'a> Outlook<'a> {
     pub(super) fn new(
         places: Places<'a>,
         deeds: &[Deed<'a>],
-        tasks: &[(DeedId, Option<usize>)],
+        tasks: impl Iterator<Item = (DeedId, usize, Option<usize>)>,
     ) -> Self {
         let longest = places.keys().map(|piece| piece.len()).max().unwrap_or(0);
         let mut outlook = Self {
@@ -68,12 +70,13 @@ impl<'a> Outlook<'a> {
             observers: BTreeSet::new(),
             hopeful: BTreeSet::new(),
             setters: BTreeSet::new(),
+            removers: BTreeSet::new(),
             extenders: BTreeSet::new(),
             longest,
             adrift: BTreeMap::new(),
             counts: BTreeMap::new(),
         };
-        for (task, &(id, deadline)) in tasks.iter().enumerate() {
+        for (task, (id, call, deadline)) in tasks.enumerate() {
             let deed = &deeds[id];
             match deed.effect {
                 Effect::Set(State::Seen(Beginning { low, len, .. })) => {
@@ -82,9 +85,10 @@ impl<'a> Outlook<'a> {
                 Effect::Extend(more) => {
                     outlook.extenders.insert((more, task));
                 }
-                Effect::Set(State::Absent | State::Unseen { .. })
-                | Effect::Nothing
-                | Effect::Blot(_) => {}
+                Effect::Set(State::Absent) => {
+                    outlook.removers.insert((call, task));
+                }
+                Effect::Set(State::Unseen { .. }) | Effect::Nothing | Effect::Blot(_) => {}
             }
             let seen = deed.observes().map(|value| (value.low, task));
             if deadline.is_none() {
@@ -110,10 +114,15 @@ impl<'a> Outlook<'a> {
             Effect::Extend(more) => {
                 self.extenders.remove(&(more, task));
             }
-            Effect::Set(State::Absent | State::Unseen { .. })
-            | Effect::Nothing
-            | Effect::Blot(_) => {}
+            Effect::Set(State::Absent) => self.removers.retain(|&(_, other)| other != task),
+            Effect::Set(State::Unseen { .. }) | Effect::Nothing | Effect::Blot(_) => {}
         }
+    }
+
+    /// Whether the value can be removed before that event.
+    pub(super) fn can_be_removed(&self, event: usize, now: &Configuration) -> bool {
+        let mut removers = self.removers.range(..(event, 0));
+        removers.any(|&(_, task)| self.is_to_come(task, now))
     }
 
     /// Whether a value that must still be seen can come about no more, now that the deed has led

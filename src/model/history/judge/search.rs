@@ -15,6 +15,9 @@
 //! - One that never returns takes effect only if that changes something: otherwise leave it out.
 //!   And of two configurations that differ in how many were used, the one that used more is dropped.
 //!
+//! - A filler takes effect as soon as that changes nothing: its value is good for nothing but to be
+//!   deleted, so this holds only if nothing can be deleted before the filler is.
+//!
 //! And some lead nowhere: the configuration has lost the way to a value ([`Outlook::is_lost`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +38,8 @@ pub(super) type DeedId = usize;
 pub(super) struct Task<'a> {
     pub(super) op: &'a Op,
     pub(super) output: Option<&'a Output>,
+    /// The event with which it is called.
+    pub(super) call: usize,
     /// The event with which it returns, if it does.
     pub(super) deadline: Option<usize>,
 }
@@ -108,15 +113,15 @@ impl<'a> Search<'a> {
         let mut deeds = raw.clone();
         deeds.sort_unstable();
         deeds.dedup();
-        let tasks = raw.iter().zip(tasks).map(|(deed, task)| {
-            let id = deeds.partition_point(|other| other < deed);
-            (id, task.deadline)
-        });
-        let tasks: Vec<_> = tasks.collect();
+        let ids = raw.iter().map(|deed| deeds.partition_point(|other| other < deed));
+        let facts =
+            ids.zip(tasks).map(|(deed, &Task { call, deadline, .. })| (deed, call, deadline));
+        let outlook = Outlook::new(places, &deeds, facts.clone());
+        let tasks = facts.map(|(deed, _, deadline)| (deed, deadline)).collect();
         let start = Configuration { state: State::Absent, done: vec![], used: BTreeMap::new() };
         Self {
-            outlook: Outlook::new(places, &deeds, &tasks),
             sight,
+            outlook,
             deeds,
             tasks,
             waiting: BTreeSet::new(),
@@ -159,7 +164,8 @@ impl<'a> Search<'a> {
         let mut open: Vec<_> = std::mem::take(&mut self.frontier).into_iter().collect();
         let mut seen = BTreeSet::new();
         let mut next = BTreeSet::new();
-        while let Some(mut configuration) = open.pop() {
+        while let Some(configuration) = open.pop() {
+            let mut configuration = self.fill(configuration);
             if configuration.has_returned(task) {
                 next.insert(configuration);
                 continue;
@@ -207,6 +213,25 @@ impl<'a> Search<'a> {
             }
         }
         next
+    }
+
+    /// Lets fillers take effect where they change nothing, if they do not matter elsewhere either:
+    /// if the key is not absent at any time before they must have been made.
+    fn fill(&self, mut before: Configuration) -> Configuration {
+        while before.state == self.sight.unseen(0) {
+            let filler = self.waiting.iter().find_map(|&(_, task)| {
+                let (deed, _) = self.tasks[task];
+                let open = !before.has_done(task);
+                let after = open.then(|| self.step(&before, deed, |next| next.add(task)))??;
+                let deadline = self.fills_until(deed, &before, &after)?;
+                (!self.outlook.can_be_removed(deadline, &before)).then_some(after)
+            });
+            match filler {
+                None => break,
+                Some(after) => before = after,
+            }
+        }
+        before
     }
 
     /// What the deed, noted by `note`, leads to, unless it cannot be or is of no use.
