@@ -95,6 +95,7 @@ pub fn judge(history: &[Operation]) -> Result<(), NotLinearizable> {
 
 /// What happened to one key.
 struct Part<'a> {
+    /// In the order of their calls, which is that of the events.
     operations: Vec<&'a Operation>,
     events: Vec<Event>,
 }
@@ -103,6 +104,7 @@ impl<'a> Part<'a> {
     fn new(mut operations: Vec<&'a Operation>) -> Self {
         // What is known not to have taken effect plays no part.
         operations.retain(|operation| operation.ret.is_none() || operation.output.is_some());
+        operations.sort_by_key(|operation| operation.call);
         let mut events = Vec::new();
         for (task, operation) in operations.iter().enumerate() {
             let Operation { call, ret, output, .. } = operation;
@@ -136,20 +138,20 @@ impl<'a> Part<'a> {
     /// before which there still was one.
     fn search(&self, events: usize) -> Result<(), usize> {
         let events = &self.events[..events];
-        let mut times = vec![(usize::MAX, None); self.operations.len()];
+        let mut tasks: Vec<Task<'_>> = Vec::new();
         for (at, event) in events.iter().enumerate() {
             match *event {
-                Event::Call(task) => times[task].0 = at,
-                Event::Return(task) => times[task].1 = Some(at),
+                Event::Call(task) => {
+                    let Operation { op, .. } = self.operations[task];
+                    tasks.push(Task { op, output: None, call: at, deadline: None });
+                }
+                Event::Return(task) => {
+                    tasks[task].output = self.operations[task].output.as_ref();
+                    tasks[task].deadline = Some(at);
+                }
             }
         }
-        let tasks = self.operations.iter().zip(times).map(|(operation, (call, deadline))| Task {
-            op: &operation.op,
-            output: operation.output.as_ref().filter(|_| deadline.is_some()),
-            call,
-            deadline,
-        });
-        Search::new(&tasks.collect::<Vec<_>>()).run(events)
+        Search::new(&tasks).run(events)
     }
 
     fn explain(&self, key: &Key, event: usize) -> NotLinearizable {

@@ -18,8 +18,8 @@ pub(super) struct Outlook<'a> {
     hopeful: BTreeSet<(usize, TaskId)>,
     /// By what they set: `low` and `len` of the beginning.
     setters: BTreeSet<(usize, usize, TaskId)>,
-    /// By when they are called.
-    removers: BTreeSet<(usize, TaskId)>,
+    /// With when they are called, in order.
+    removers: BTreeMap<TaskId, usize>,
     /// By what they append.
     extenders: BTreeSet<(&'a [u8], TaskId)>,
     /// The longest piece.
@@ -70,7 +70,7 @@ impl<'a> Outlook<'a> {
             observers: BTreeSet::new(),
             hopeful: BTreeSet::new(),
             setters: BTreeSet::new(),
-            removers: BTreeSet::new(),
+            removers: BTreeMap::new(),
             extenders: BTreeSet::new(),
             longest,
             adrift: BTreeMap::new(),
@@ -86,7 +86,7 @@ impl<'a> Outlook<'a> {
                     outlook.extenders.insert((more, task));
                 }
                 Effect::Set(State::Absent) => {
-                    outlook.removers.insert((call, task));
+                    outlook.removers.insert(task, call);
                 }
                 Effect::Set(State::Unseen { .. }) | Effect::Nothing | Effect::Blot(_) => {}
             }
@@ -114,15 +114,17 @@ impl<'a> Outlook<'a> {
             Effect::Extend(more) => {
                 self.extenders.remove(&(more, task));
             }
-            Effect::Set(State::Absent) => self.removers.retain(|&(_, other)| other != task),
+            Effect::Set(State::Absent) => {
+                self.removers.remove(&task);
+            }
             Effect::Set(State::Unseen { .. }) | Effect::Nothing | Effect::Blot(_) => {}
         }
     }
 
     /// Whether the value can be removed before that event.
     pub(super) fn can_be_removed(&self, event: usize, now: &Configuration) -> bool {
-        let mut removers = self.removers.range(..(event, 0));
-        removers.any(|&(_, task)| self.is_to_come(task, now))
+        let mut removers = self.removers.iter().take_while(|&(_, &call)| call < event);
+        removers.any(|(&task, _)| self.is_to_come(task, now))
     }
 
     /// Whether a value that must still be seen can come about no more, now that the deed has led

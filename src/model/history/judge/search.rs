@@ -27,7 +27,7 @@ use super::outlook::Outlook;
 use super::sight::{Sight, State};
 use crate::kv::command::{Op, Output};
 
-/// An operation, by its position among those on the key.
+/// An operation, by its position among those on the key, in the order of their calls.
 pub(super) type TaskId = usize;
 
 /// A deed, by its position among the different ones.
