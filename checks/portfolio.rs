@@ -117,6 +117,11 @@ fn limited(scope: Scope, change: impl FnOnce(&mut Limits)) -> Scope {
     scope
 }
 
+/// No message is taken to be dead.
+fn unreduced(scope: Scope) -> Scope {
+    Scope { reductions: Reductions { forget_dead: false, ..scope.reductions }, ..scope }
+}
+
 /// Adds to the one value that the checks are about.
 #[must_use]
 pub fn append(value: &str) -> Op {
@@ -125,6 +130,19 @@ pub fn append(value: &str) -> Op {
 
 fn get() -> Op {
     Op::Get("k".into())
+}
+
+fn put(value: &str) -> Op {
+    Op::Put("k".into(), value.into())
+}
+
+fn delete() -> Op {
+    Op::Delete("k".into())
+}
+
+/// Sets the value if it is `expected`.
+fn swap(expected: &str, value: &str) -> Op {
+    Op::Cas { key: "k".into(), expected: Some(expected.into()), new: value.into() }
 }
 
 /// Sets the value if there is none.
@@ -155,6 +173,33 @@ pub const CHECKS: &[Check] = &[
             goals::READ_SEES_WRITE,
         ],
         unique_states: 5_184,
+    },
+    Check {
+        name: "operations",
+        tier: Tier::Ci,
+        about: "Each operation on a key that is there and on one that is not.",
+        hides: "What needs a second server or a fault.",
+        scope: || {
+            let clients: &[&[Op]] = &[
+                &[put("a"), claim("x"), delete(), claim("b"), get()],
+                &[swap("a", "c"), append("d"), put("e")],
+            ];
+            Scope { servers: 1, ..with_clients(clients, scope(1, 9)) }
+        },
+        goals: &[goals::ALL_DONE, goals::READ_SEES_WRITE],
+        unique_states: 1_460,
+    },
+    Check {
+        name: "one-term",
+        tier: Tier::Ci,
+        about: "What needs no second leader is done without one, each entry in its own message.",
+        hides: "Everything that goes wrong.",
+        scope: || {
+            let scope = with_clients(&[&[append("a")], &[get()]], scope(1, 3));
+            limited(scope, |limits| limits.batch_bytes = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::COMMITTED, goals::READ_SEES_WRITE],
+        unique_states: 8_648,
     },
     Check {
         name: "sessions-replicated",
@@ -225,7 +270,7 @@ pub const CHECKS: &[Check] = &[
             let scope = with_clients(&[&[append("a")]], scope(2, 3));
             bounded(scope, |bounds| bounds.heartbeats = 1)
         },
-        goals: &[goals::ALL_DONE, goals::COMMITTED, goals::LEADER_REPLACED],
+        goals: &[goals::ALL_DONE, goals::COMMITTED, goals::LEADER_REPLACED, goals::SENT_AGAIN],
         unique_states: 268_319,
     },
     Check {
@@ -264,8 +309,27 @@ pub const CHECKS: &[Check] = &[
         about: "Five servers.",
         hides: "Crashes, clients, a second term.",
         scope: || Scope { servers: 5, ..duplicating(scope(1, 1)) },
-        goals: &[goals::LEADER_ELECTED, goals::SPLIT_VOTE],
+        goals: &[goals::LEADER_ELECTED, goals::SPLIT_VOTE, goals::LEADER_COMMITTED],
         unique_states: 21_582,
+    },
+    Check {
+        name: "nothing-forgotten",
+        tier: Tier::Ci,
+        about: "Every message of the past may come again, dead ones too: what the handlers themselves \
+                must ignore.",
+        hides: "Crashes, clients, a fourth term.",
+        scope: || unreduced(duplicating(scope(3, 3))),
+        goals: &[goals::LEADER_REPLACED, goals::LEADER_COMMITTED, goals::CONFLICT_SETTLED],
+        unique_states: 776_740,
+    },
+    Check {
+        name: "nothing-forgotten-4",
+        tier: Tier::Ci,
+        about: "The same with four servers, where a vote counted twice makes a false majority.",
+        hides: "Crashes, clients, a third term.",
+        scope: || unreduced(Scope { servers: 4, ..duplicating(scope(2, 2)) }),
+        goals: &[goals::LEADER_ELECTED, goals::SPLIT_VOTE, goals::LEADER_COMMITTED],
+        unique_states: 302_825,
     },
     Check {
         name: "figure-8",
@@ -273,7 +337,12 @@ pub const CHECKS: &[Check] = &[
         about: "Figure 8 of the paper: four terms, one entry in a message.",
         hides: "Crashes, duplicates; the entries are those that open the terms.",
         scope: || limited(scope(4, 3), |limits| limits.batch_entries = 1),
-        goals: &[goals::FIGURE_8, goals::LEADER_REPLACED, goals::COMMITTED_LATER],
+        goals: &[
+            goals::FIGURE_8,
+            goals::LEADER_REPLACED,
+            goals::LEADER_RETURNED,
+            goals::COMMITTED_LATER,
+        ],
         unique_states: 360_638,
     },
     Check {

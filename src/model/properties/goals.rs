@@ -3,10 +3,10 @@
 use super::{Property, goal};
 use crate::kv::command::Output;
 use crate::node::Node;
-use crate::raft::{Outcome, Payload, Rpc};
+use crate::raft::{self, Outcome, Payload, Rpc};
 use crate::replica::{Answer, Message};
 use crate::system::{SystemState, messages, servers};
-use crate::types::{Index, Term};
+use crate::types::{Index, NodeId, Term};
 
 /// A leader is elected.
 pub const LEADER_ELECTED: Property = goal!(leader_elected, "A server leads.");
@@ -18,6 +18,9 @@ pub const SPLIT_VOTE: Property =
     goal!(split_vote, "Two candidates of one term each have voted for themselves.");
 /// An entry is committed.
 pub const COMMITTED: Property = goal!(committed, "An entry is committed on two servers.");
+/// A leader commits.
+pub const LEADER_COMMITTED: Property =
+    goal!(leader_committed, "A leader knows an entry to be committed.");
 /// A command is committed in a later term than its own.
 pub const COMMITTED_LATER: Property =
     goal!(committed_later, "An entry of an earlier term is committed by one of the leader's term.");
@@ -42,6 +45,17 @@ pub const DONE_IN_TERM_2: Property =
 /// A request stands in the log twice.
 pub const LOGGED_TWICE: Property =
     goal!(logged_twice, "A committed log holds the same request twice.");
+/// A leader that was deposed leads again.
+pub const LEADER_RETURNED: Property =
+    goal!(leader_returned, "A server that has led an earlier term, and not crashed, leads again.");
+/// A follower that was behind has caught up.
+pub const CONFLICT_SETTLED: Property = goal!(
+    conflict_settled,
+    "A follower whose log did not match has taken the leader's entries there."
+);
+/// What was not answered is sent again.
+pub const SENT_AGAIN: Property =
+    goal!(sent_again, "A leader sends the same entries twice to a follower that it knows.");
 /// A client is sent to the leader.
 pub const REDIRECTED: Property = goal!(redirected, "A client is told who leads.");
 /// A server has lost its memory.
@@ -83,6 +97,10 @@ fn committed(state: &SystemState) -> bool {
     servers(state).filter(|(_, server)| server.raft.commit > Index::ZERO).count() >= 2
 }
 
+fn leader_committed(state: &SystemState) -> bool {
+    servers(state).any(|(_, server)| server.raft.is_leader() && server.raft.commit > Index::ZERO)
+}
+
 fn committed_later(state: &SystemState) -> bool {
     servers(state).any(|(_, server)| {
         let terms: Vec<_> = server.raft.committed().map(|entry| entry.term).collect();
@@ -107,12 +125,45 @@ fn conflict_reported(state: &SystemState) -> bool {
     })
 }
 
+/// The report is still under way: only a duplicating network that forgets nothing shows this.
+fn conflict_settled(state: &SystemState) -> bool {
+    let leader = |id| servers(state).nth(usize::from(id)).map(|(_, server)| &server.raft);
+    messages(state).any(|envelope| match envelope.msg {
+        Message::Raft(raft::Message {
+            term,
+            rpc: Rpc::AppendEntriesReply(Outcome::Conflict { rejected, .. }),
+        }) => leader(envelope.dst).is_some_and(|leader| {
+            let from = NodeId(usize::from(envelope.src) as u16);
+            leader.term() == *term
+                && leader.progress().is_some_and(|progress| progress[&from].matched >= *rejected)
+        }),
+        Message::Raft(_) | Message::Request(_) | Message::Reply(_) => false,
+    })
+}
+
+/// Both copies are under way: only a network that counts them shows this.
+fn sent_again(state: &SystemState) -> bool {
+    let mut seen = None;
+    state.network.iter_all().any(|envelope| {
+        let again = seen == Some(envelope);
+        seen = Some(envelope);
+        again
+            && match envelope.msg {
+                Message::Raft(raft::Message {
+                    rpc: Rpc::AppendEntries { prev, entries, .. },
+                    ..
+                }) => prev.index > Index::ZERO && !entries.is_empty(),
+                Message::Raft(_) | Message::Request(_) | Message::Reply(_) => false,
+            }
+    })
+}
+
 fn figure_8(state: &SystemState) -> bool {
     servers(state).any(|(_, server)| {
         let Some(progress) = server.raft.progress() else { return false };
         let mut reached: Vec<_> = progress.values().map(|p| p.matched).collect();
         reached.push(server.raft.last().index);
-        let reached = crate::raft::quorum::reached(reached);
+        let reached = raft::quorum::reached(reached);
         let position = server.raft.log().position(reached).unwrap_or_default();
         position.index > server.raft.commit && position.term < server.raft.term()
     })
@@ -168,6 +219,14 @@ fn answers(state: &SystemState) -> impl Iterator<Item = &Answer> {
 fn restarted_with_log(state: &SystemState) -> bool {
     servers(state)
         .any(|(host, server)| host.spent.restarts > 0 && server.raft.last().index > Index::ZERO)
+}
+
+fn leader_returned(state: &SystemState) -> bool {
+    servers(state).any(|(host, server)| {
+        host.spent.restarts == 0
+            && server.raft.is_leader()
+            && host.past.led.iter().any(|term| *term < server.raft.term())
+    })
 }
 
 fn restarted_leader(state: &SystemState) -> bool {
