@@ -2,5 +2,6 @@
 
 pub mod counterexample;
 pub mod engine;
+pub mod mutants;
 pub mod portfolio;
 pub mod report;

@@ -36,6 +36,17 @@ pub enum Tier {
     Full,
 }
 
+impl Tier {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Full => "full",
+        }
+    }
+}
+
 impl Check {
     /// The system to search.
     #[must_use]
@@ -315,8 +326,8 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "nothing-forgotten",
         tier: Tier::Ci,
-        about: "Every message of the past may come again, dead ones too: what the handlers themselves \
-                must ignore.",
+        about: "Every message of the past may come again, dead ones too: what the handlers must \
+                ignore by themselves.",
         hides: "Crashes, clients, a fourth term.",
         scope: || unreduced(duplicating(scope(3, 3))),
         goals: &[goals::LEADER_REPLACED, goals::LEADER_COMMITTED, goals::CONFLICT_SETTLED],

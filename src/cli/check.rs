@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum TierName {
+pub(crate) enum TierName {
     Ci,
     Full,
 }
@@ -99,11 +99,8 @@ fn select(names: &[String], tier: Tier) -> Result<Vec<&'static Check>, &str> {
 }
 
 fn describe(check: &Check) {
-    let tier = match check.tier {
-        Tier::Ci => "ci",
-        Tier::Full => "full",
-    };
-    println!("{}  ({tier}, {} states)", check.name, HumanCount(check.unique_states));
+    let (tier, states) = (check.tier.word(), HumanCount(check.unique_states));
+    println!("{}  ({tier}, {states} states)", check.name);
     println!("  {}", check.about);
     println!("  within: {}", check.bounds());
     println!("  hidden: {}\n", check.hides);

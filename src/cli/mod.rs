@@ -3,6 +3,7 @@
 mod check;
 mod explore;
 mod kv;
+mod mutants;
 mod serve;
 mod up;
 
@@ -54,6 +55,7 @@ enum Command {
     Append(kv::Append),
     Cas(kv::Cas),
     Delete(kv::Delete),
+    Mutants(mutants::Arguments),
 }
 
 /// Does what the command line asks for.
@@ -73,6 +75,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Append(append) => append.run(),
         Command::Cas(cas) => cas.run(),
         Command::Delete(delete) => delete.run(),
+        Command::Mutants(arguments) => mutants::run(&arguments),
     };
     exit.into()
 }
