@@ -67,7 +67,7 @@ pub fn of_property(check: &Check, name: &str, threads: NonZeroUsize) -> Finding 
         return of_goal(check, name, threads);
     }
     let system = check.system();
-    match counterexample::shortest(&system, &property) {
+    match counterexample::find(&system, &property) {
         None => Finding::Holds,
         Some(found) => Finding::Falls {
             // To write down a path asks for successors once more at each step.

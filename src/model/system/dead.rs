@@ -24,6 +24,9 @@ use crate::replica::{Message, Replica};
 use crate::types::NodeId;
 use crate::violation::Violation;
 
+/// The promise that a message taken to be dead has no effect.
+pub(super) const PROMISE: &str = "dead_messages";
+
 /// Forgets the dead messages of a state, after making sure that they are.
 pub(super) fn forget(hosts: &[Host], state: &mut SystemState) {
     let dead: Vec<_> = state
@@ -54,7 +57,7 @@ fn verify(hosts: &[Host], state: &mut SystemState, envelope: &Envelope<Message>)
         return;
     }
     let detail = format!("{:?} makes {:?} of {:?}", envelope.msg, after.node, host.node);
-    Arc::make_mut(host).violation = Some(Violation::new("dead_messages", detail));
+    Arc::make_mut(host).violation = Some(Violation::new(PROMISE, detail));
 }
 
 /// Whether a message can never again have an effect.

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use stateright::actor::{Actor, Command, Id, Out, model_timeout};
 
-use super::Bounds;
+use super::{Bounds, dead};
 use crate::actor::NodeActor;
 use crate::client;
 use crate::kv::command::Request;
@@ -74,7 +74,7 @@ pub struct HostState {
     pub spent: Spent,
     /// What the properties need to know of the past.
     pub past: Past,
-    /// The promise that the node has broken. It takes no further step.
+    /// The promise that the node has broken.
     pub violation: Option<Violation>,
 }
 
@@ -85,6 +85,12 @@ impl HostState {
         self.stale_storage
             .as_ref()
             .or_else(|| self.node.replica().map(|replica| &replica.raft.persistent))
+    }
+
+    /// Whether the node has stopped because of a promise that it has broken. A message that was
+    /// wrongly taken to be dead stops nobody: where it leads is to be found out, too.
+    fn is_stopped(&self) -> bool {
+        self.violation.as_ref().is_some_and(|violation| violation.property != dead::PROMISE)
     }
 
     /// The last position that the server knows, or knew before a crash, to be committed.
@@ -154,7 +160,7 @@ impl Host {
     /// Whether the bounds let this timer run out once more.
     fn may_fire(&self, state: &HostState, timer: Timer) -> bool {
         match timer {
-            _ if state.violation.is_some() => false,
+            _ if state.is_stopped() => false,
             Timer::Restart => state.spent.restarts < self.bounds.restarts,
             Timer::Node(node::Timer::Raft(raft::Timer::Election)) => {
                 state.node.replica().is_none_or(|r| r.raft.term() < self.bounds.max_term)
@@ -257,7 +263,7 @@ impl Actor for Host {
         message: Message,
         out: &mut Out<Self>,
     ) {
-        if state.violation.is_some() {
+        if state.is_stopped() {
             return;
         }
         let next = self.step(state, out, None, |node, asked| {
