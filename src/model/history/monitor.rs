@@ -11,11 +11,11 @@ use crate::types::ClientId;
 /// Follows a history and knows at every moment whether it is linearizable so far.
 ///
 /// It keeps the set of *configurations* that the events so far allow: a state of the object, and
-/// for each pending operation whether it has taken effect and with which answer [Herlihy-Wing §4.1,
+/// for each pending operation whether it has taken effect and with which answer [Herlihy-Wing §4,
 /// "possibilities"]. A call changes no configuration. A return keeps those in which
 /// the operation has taken effect with that answer, after letting pending operations take effect in
-/// every order that ends with it; others are left until they are needed [Lowe §4, "just-in-time
-/// linearization"]. When none is left, no order explains the history, and none ever will.
+/// every order that ends with it; others are left until they are needed [Lowe, just-in-time
+/// linearization]. When none is left, no order explains the history, and none ever will.
 ///
 /// # Equal futures, equal monitors
 ///

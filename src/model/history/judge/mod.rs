@@ -1,11 +1,11 @@
 //! Judging a recorded history: many clients, many operations, all of it known.
 //!
 //! Operations on different keys do not touch each other, and a history is linearizable if its part
-//! for each key is [Herlihy-Wing §3.3, locality], so each key is judged alone. Per key the events
+//! for each key is [Herlihy-Wing §3.1, locality], so each key is judged alone. Per key the events
 //! are followed in order, with the set of configurations that they allow, as in
 //! [`Monitor`](super::Monitor); but where the monitor must be ready for every future, here the future
 //! is written down. That decides nearly all choices (`sight`, `search`), and so what is exponential
-//! in general [Gibbons-Korach §3] stays small: values that are read name the writes before them, and
+//! in general [Gibbons-Korach] stays small: values that are read name the writes before them, and
 //! writes that nobody reads are all alike.
 
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use crate::types::ClientId;
 
 mod deed;
 mod outlook;
+mod places;
 mod search;
 mod sight;
 

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deed::{Deed, Effect};
+use super::places::Places;
 use super::search::{Configuration, DeedId, TaskId};
 use super::sight::{Beginning, Sight, State};
-
-/// Where in the shown values the appended pieces stand: beginnings that end with the piece.
-pub(super) type Places<'a> = BTreeMap<&'a [u8], Vec<Beginning>>;
 
 /// The operations that have not returned: those that must see a value, and those that may make one.
 pub(super) struct Outlook<'a> {
@@ -22,49 +20,17 @@ pub(super) struct Outlook<'a> {
     removers: BTreeMap<TaskId, usize>,
     /// By what they append.
     extenders: BTreeSet<(&'a [u8], TaskId)>,
-    /// The longest piece.
-    longest: usize,
     /// The deed of each task that never returns, and how many there are of each.
     adrift: BTreeMap<TaskId, DeedId>,
     counts: BTreeMap<DeedId, usize>,
 }
 
 impl<'a> Outlook<'a> {
-    /// How many places of one piece are remembered. With more, it is taken to fit anywhere.
-    const PLACES: usize = 4;
-
-    /// Finds the appended pieces in the shown values.
-    pub(super) fn places(sight: &Sight<'_>, deeds: &[Deed<'a>]) -> Places<'a> {
-        let (mut wholes, mut pieces) = (BTreeSet::new(), BTreeSet::new());
-        for deed in deeds {
-            match deed.effect {
-                Effect::Set(State::Seen(beginning)) => {
-                    wholes.insert(sight.bytes(beginning));
-                }
-                Effect::Extend(more) => {
-                    pieces.insert(more);
-                }
-                Effect::Set(State::Absent | State::Unseen { .. })
-                | Effect::Nothing
-                | Effect::Blot(_) => {}
-            }
-        }
-        let mut places = Places::new();
-        sight.parse(&wholes, &pieces, |piece, upto| {
-            let found = places.entry(piece).or_default();
-            if found.len() <= Self::PLACES {
-                found.push(upto);
-            }
-        });
-        places
-    }
-
     pub(super) fn new(
         places: Places<'a>,
         deeds: &[Deed<'a>],
         tasks: impl Iterator<Item = (DeedId, usize, Option<usize>)>,
     ) -> Self {
-        let longest = places.keys().map(|piece| piece.len()).max().unwrap_or(0);
         let mut outlook = Self {
             places,
             observers: BTreeSet::new(),
@@ -72,7 +38,6 @@ impl<'a> Outlook<'a> {
             setters: BTreeSet::new(),
             removers: BTreeMap::new(),
             extenders: BTreeSet::new(),
-            longest,
             adrift: BTreeMap::new(),
             counts: BTreeMap::new(),
         };
@@ -145,7 +110,7 @@ impl<'a> Outlook<'a> {
             State::Absent | State::Unseen { .. } => None,
         };
         let missed = match deed.effect {
-            Effect::Extend(more) => self.places.get(more).filter(|p| p.len() <= Self::PLACES),
+            Effect::Extend(more) => self.places.of(more),
             Effect::Nothing | Effect::Set(_) | Effect::Blot(_) => None,
         };
         left.iter().chain(missed.into_iter().flatten()).any(|&beginning| {
@@ -164,8 +129,9 @@ impl<'a> Outlook<'a> {
 
     /// Whether nobody will see a value with that piece any more, wherever it is appended.
     pub(super) fn is_spent(&self, piece: &[u8], now: &Configuration) -> bool {
-        let places = self.places.get(piece).filter(|places| places.len() <= Self::PLACES);
-        places.is_some_and(|places| places.iter().all(|&place| self.is_forgotten(place, now)))
+        self.places
+            .of(piece)
+            .is_some_and(|places| places.iter().all(|&place| self.is_forgotten(place, now)))
     }
 
     /// Whether a value that begins like that must still be seen.
@@ -188,8 +154,8 @@ impl<'a> Outlook<'a> {
             return true;
         }
         let bytes = sight.bytes(beginning);
-        (len.saturating_sub(self.longest)..len).any(|from| {
-            let end = &bytes[from..];
+        self.places.starts(beginning).any(|start| {
+            let end = &bytes[start..];
             self.extenders
                 .range((end, 0)..)
                 .take_while(|(more, _)| more.starts_with(end))

@@ -3,7 +3,7 @@
 //! The events are followed in order. A *configuration* is the state, the called operations that have
 //! taken effect but not returned, and how many of those that never return were used. When an
 //! operation returns, and only then, operations take effect in every order that ends with it
-//! [Lowe §4, just-in-time linearization]. Of the choices that this leaves, most need not be tried,
+//! [Lowe, just-in-time linearization]. Of the choices that this leaves, most need not be tried,
 //! because if they lead to an order then another one does:
 //!
 //! - An operation that changes nothing takes effect as soon as its answer is right: where the rest
@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deed::{Deed, Effect, Guard};
 use super::outlook::Outlook;
+use super::places::Places;
 use super::sight::{Sight, State};
 use crate::kv::command::{Op, Output};
 
@@ -102,10 +103,10 @@ impl<'a> Search<'a> {
         let sight = Sight::new(tasks.iter().map(|task| (task.op, task.output)));
         let mut raw: Vec<_> =
             tasks.iter().map(|task| Deed::of(&sight, task.op, task.output)).collect();
-        let places = Outlook::places(&sight, &raw);
+        let places = Places::find(&sight, &raw);
         for deed in &mut raw {
             if let Effect::Extend(more) = deed.effect
-                && !places.contains_key(more)
+                && !places.has(more)
             {
                 *deed = deed.blotted(&sight);
             }

@@ -122,16 +122,18 @@ impl<'a> Sight<'a> {
 
     /// Finds the pieces in the shown values, where they can have been appended: to nothing, to one
     /// of the given whole values, or to a piece that is found. Calls `found` with each piece and the
-    /// beginning that it completes.
+    /// beginning that it completes. Returns where pieces can begin: by the position of a value that
+    /// no other begins with, and the position in it.
     pub(super) fn parse<'b>(
         &self,
         wholes: &BTreeSet<&[u8]>,
         pieces: &BTreeSet<&'b [u8]>,
         mut found: impl FnMut(&'b [u8], Beginning),
-    ) {
+    ) -> BTreeSet<(usize, usize)> {
         let lengths = |of: &BTreeSet<&[u8]>| of.iter().map(|bytes| bytes.len()).collect();
         let (whole_lengths, lengths): (BTreeSet<_>, BTreeSet<_>) =
             (lengths(wholes), lengths(pieces));
+        let mut all_starts = BTreeSet::new();
         for (at, value) in self.values.iter().enumerate() {
             // What the next value begins with is found there.
             if self.values.get(at + 1).is_some_and(|next| next.starts_with(value)) {
@@ -144,6 +146,7 @@ impl<'a> Sight<'a> {
             while let Some(start) = starts.pop_first() {
                 let State::Seen(next) = self.extend(upto, &value[upto.len..start]) else { break };
                 upto = next;
+                all_starts.insert((at, start));
                 for len in lengths.iter().take_while(|&len| start + len <= value.len()) {
                     let piece = &value[start..start + len];
                     if let Some(piece) = pieces.get(piece)
@@ -158,5 +161,6 @@ impl<'a> Sight<'a> {
                 }
             }
         }
+        all_starts
     }
 }

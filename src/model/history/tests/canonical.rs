@@ -130,9 +130,9 @@ impl Naive {
     }
 
     /// The calls that a client may make.
-    fn calls(&self, client: u64, ops: &[Do]) -> Vec<Event<Cell>> {
+    fn calls<'a>(&self, client: u64, ops: impl IntoIterator<Item = &'a Do>) -> Vec<Event<Cell>> {
         let free = !self.pending.contains_key(&client);
-        ops.iter().filter(|_| free).map(|op| Call(client, op.clone())).collect()
+        ops.into_iter().filter(|_| free).map(|op| Call(client, op.clone())).collect()
     }
 }
 
@@ -168,7 +168,7 @@ type Future = (BTreeMap<u64, Do>, Vec<Option<usize>>);
 /// Numbers the sets of futures of a given length, equal numbers for equal sets. In a future the
 /// open operations end, and a third client calls.
 struct Futures {
-    ops: Vec<Do>,
+    ops: BTreeSet<Do>,
     numbers: BTreeMap<Future, usize>,
     known: BTreeMap<(Naive, usize), usize>,
 }
@@ -198,7 +198,7 @@ impl Futures {
 /// The monitors of all histories, in groups that have the same futures. Panics if a monitor has
 /// two different futures.
 fn groups(ops: &[Do], past: usize, future: usize) -> Vec<Vec<Monitor<Cell>>> {
-    let ops_to_come = [ops, &[Do::Write(0)]].concat();
+    let ops_to_come: BTreeSet<_> = [ops, &[Do::Read, Do::Write(0)]].concat().into_iter().collect();
     let (numbers, known) = (BTreeMap::new(), BTreeMap::new());
     let mut futures = Futures { ops: ops_to_come, numbers, known };
     let mut number_of: BTreeMap<Monitor<Cell>, usize> = BTreeMap::new();

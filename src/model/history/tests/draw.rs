@@ -3,7 +3,7 @@
 use quickcheck::{Arbitrary, Gen};
 
 use super::{Event, *};
-use crate::kv::command::{Key, Op, Output, Value};
+use crate::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 use crate::spec::map::Map;
 
 /// A history of up to `CALLS` operations.
@@ -16,10 +16,11 @@ pub(super) struct Drawn<const CALLS: usize> {
 
 impl<const CALLS: usize> Arbitrary for Drawn<CALLS> {
     fn arbitrary(g: &mut Gen) -> Self {
-        let mut events = atomic_history(g, CALLS);
+        let words = Words::draw(g);
+        let mut events = atomic_history(g, &words, CALLS);
         let atomic = below(g, 2) == 0;
         if !atomic {
-            corrupt(g, &mut events);
+            words.corrupt(g, &mut events);
         }
         Self { events, atomic }
     }
@@ -35,25 +36,59 @@ pub(super) fn below(g: &mut Gen, n: usize) -> usize {
     usize::arbitrary(g) % n
 }
 
-fn value(g: &mut Gen) -> Value {
-    Value::from(*g.choose(&["a", "b", "c"]).unwrap())
+/// What the operations of a history are made of.
+struct Words {
+    keys: &'static [&'static str],
+    values: Vec<Value>,
 }
 
-fn maybe_value(g: &mut Gen) -> Option<Value> {
-    (below(g, 3) > 0).then(|| {
-        let longer = [value(g).0, value(g).0].concat();
-        if below(g, 2) == 0 { value(g) } else { longer.into() }
-    })
-}
+impl Words {
+    fn draw(g: &mut Gen) -> Self {
+        let mut values: Vec<Value> = ["a", "b", "c"].map(Value::from).into();
+        // Some values are so long that two of them do not fit.
+        if below(g, 200) == 0 {
+            values[0] = vec![b'a'; MAX_VALUE_BYTES / 2].into();
+            values[1] = vec![b'a'; MAX_VALUE_BYTES / 2 + 1].into();
+        }
+        Self { keys: &["x", "y"][..1 + below(g, 2)], values }
+    }
 
-fn op(g: &mut Gen, keys: usize) -> Op {
-    let key = Key::from(["x", "y"][below(g, keys)]);
-    match below(g, 8) {
-        0..3 => Op::Get(key),
-        3..5 => Op::Put(key, value(g)),
-        5 => Op::Append(key, value(g)),
-        6 => Op::Cas { key, expected: maybe_value(g), new: value(g) },
-        _ => Op::Delete(key),
+    fn value(&self, g: &mut Gen) -> Value {
+        g.choose(&self.values).unwrap().clone()
+    }
+
+    fn maybe_value(&self, g: &mut Gen) -> Option<Value> {
+        let longer = [self.value(g).0, self.value(g).0].concat();
+        [None, Some(self.value(g)), Some(longer.into())][below(g, 3)].clone()
+    }
+
+    fn op(&self, g: &mut Gen) -> Op {
+        let key = Key::from(g.choose(self.keys).unwrap());
+        match below(g, 16) {
+            0..5 => Op::Get(key),
+            5..8 => Op::Put(key, self.value(g)),
+            8..11 => Op::Append(key, self.value(g)),
+            11..14 => Op::Cas { key, expected: self.maybe_value(g), new: self.value(g) },
+            _ => Op::Delete(key),
+        }
+    }
+
+    /// Changes one answer to another one of its kind, or to the news that nothing happened.
+    fn corrupt(&self, g: &mut Gen, events: &mut [Event<Map>]) {
+        let is_return = |&at: &usize| matches!(events[at], Return(..));
+        let returns: Vec<_> = (0..events.len()).filter(is_return).collect();
+        let Some(&at) = g.choose(&returns) else { return };
+        let Return(client, output) = events[at].clone() else { return };
+        events[at] = match output {
+            _ if below(g, 6) == 0 => Fail(client),
+            Output::Value(_) => Return(client, Output::Value(self.maybe_value(g))),
+            Output::Written => Return(client, Output::TooLarge),
+            Output::TooLarge => Return(client, Output::Written),
+            Output::Swapped => Return(client, Output::Mismatch(self.maybe_value(g))),
+            Output::Mismatch(_) if below(g, 2) == 0 => Return(client, Output::Swapped),
+            Output::Mismatch(_) => Return(client, Output::Mismatch(self.maybe_value(g))),
+            Output::Deleted(was) => Return(client, Output::Deleted(!was)),
+        };
     }
 }
 
@@ -63,9 +98,9 @@ enum Client {
     Answered(Output),
 }
 
-fn atomic_history(g: &mut Gen, calls: usize) -> Vec<Event<Map>> {
+fn atomic_history(g: &mut Gen, words: &Words, calls: usize) -> Vec<Event<Map>> {
     let mut clients: Vec<_> = (0..1 + below(g, 4)).map(|_| Client::Idle).collect();
-    let (mut left, keys) = (1 + below(g, calls), 1 + below(g, 2));
+    let mut left = 1 + below(g, calls);
     let (mut map, mut adrift, mut events) = (Map::default(), Vec::new(), Vec::new());
     for _ in 0..left * 5 {
         if below(g, 10) == 0
@@ -79,7 +114,7 @@ fn atomic_history(g: &mut Gen, calls: usize) -> Vec<Event<Map>> {
             Client::Idle if left == 0 => Client::Idle,
             Client::Idle => {
                 left -= 1;
-                let op = op(g, keys);
+                let op = words.op(g);
                 events.push(Call(id, op.clone()));
                 Client::Waiting(op)
             }
@@ -104,20 +139,4 @@ fn atomic_history(g: &mut Gen, calls: usize) -> Vec<Event<Map>> {
         };
     }
     events
-}
-
-/// Changes one answer to another one of its kind, or to the news that nothing happened.
-fn corrupt(g: &mut Gen, events: &mut [Event<Map>]) {
-    let returns: Vec<_> = (0..events.len()).filter(|&i| matches!(events[i], Return(..))).collect();
-    let Some(&at) = g.choose(&returns) else { return };
-    let Return(client, output) = events[at].clone() else { return };
-    events[at] = match output {
-        _ if below(g, 6) == 0 => Fail(client),
-        Output::Value(_) => Return(client, Output::Value(maybe_value(g))),
-        Output::Written | Output::TooLarge => Return(client, Output::Written),
-        Output::Swapped => Return(client, Output::Mismatch(maybe_value(g))),
-        Output::Mismatch(_) if below(g, 2) == 0 => Return(client, Output::Swapped),
-        Output::Mismatch(_) => Return(client, Output::Mismatch(maybe_value(g))),
-        Output::Deleted(was) => Return(client, Output::Deleted(!was)),
-    };
 }

@@ -68,6 +68,80 @@ fn the_judge_names_the_answer_that_the_monitor_rejects() {
     QuickCheck::new().tests(10_000).max_tests(10_000).quickcheck(property as fn(_) -> _);
 }
 
+fn operation(client: u64, call: u64, ret: u64, op: Op, output: Output) -> Operation {
+    Operation { client: ClientId(client), call, ret: Some(ret), op, output: Some(output) }
+}
+
+fn get(client: u64, call: u64, ret: u64, value: Option<&str>) -> Operation {
+    let output = Output::Value(value.map(Value::from));
+    operation(client, call, ret, Op::Get(Key::from("k")), output)
+}
+
+fn put(client: u64, call: u64, ret: u64, value: &str) -> Operation {
+    let op = Op::Put(Key::from("k"), value.into());
+    operation(client, call, ret, op, Output::Written)
+}
+
+#[test]
+fn intervals_are_closed() {
+    // The read begins at the instant at which the write ends: they overlap.
+    assert!(judge(&[put(1, 10, 20, "a"), get(2, 20, 30, None)]).is_ok());
+    assert!(judge(&[put(1, 10, 19, "a"), get(2, 20, 30, None)]).is_err());
+    assert!(judge(&[put(1, 10, 10, "a"), get(2, 10, 10, None)]).is_ok());
+}
+
+#[test]
+fn the_order_of_the_list_means_nothing() {
+    assert!(judge(&[get(2, 20, 30, Some("a")), put(1, 10, 19, "a")]).is_ok());
+    assert!(judge(&[get(2, 20, 30, None), put(1, 10, 19, "a")]).is_err());
+}
+
+#[test]
+fn what_was_not_done_is_not_there() {
+    let failed = Operation { output: None, ..put(1, 10, 20, "a") };
+    assert!(judge(&[failed.clone(), get(2, 30, 40, None)]).is_ok());
+    assert!(judge(&[failed, get(2, 30, 40, Some("a"))]).is_err());
+    let unknown = Operation { output: None, ret: None, ..put(1, 10, 20, "a") };
+    assert!(judge(&[unknown.clone(), get(2, 30, 40, None), get(2, 50, 60, Some("a"))]).is_ok());
+    assert!(judge(&[unknown, get(2, 30, 40, Some("a")), get(2, 50, 60, None)]).is_err());
+}
+
+#[test]
+fn an_explanation_names_the_answer_and_its_surroundings() {
+    let other = Operation { op: Op::Get(Key::from("other")), ..get(9, 0, 99, None) };
+    let overlapping = put(3, 25, 50, "b");
+    let wrong = get(2, 30, 40, None);
+    let first = put(1, 10, 20, "a");
+    let later = get(2, 60, 70, Some("b"));
+    let history = [&first, &wrong, &overlapping, &later, &other].map(Clone::clone);
+    let explanation = judge(&history).unwrap_err();
+    assert_eq!(
+        explanation.to_string(),
+        "key k: no order explains c2 [30, 40] Get(k) -> Value(None)\naround it:\
+         \n  c1 [10, 20] Put(k, \"a\") -> Written\
+         \n  c3 [25, 50] Put(k, \"b\") -> Written\
+         \n  c2 [30, 40] Get(k) -> Value(None)"
+    );
+    let expected = NotLinearizable {
+        key: Key::from("k"),
+        operation: Box::new(wrong.clone()),
+        around: vec![first, overlapping, wrong],
+    };
+    assert_eq!(explanation, expected);
+}
+
+#[test]
+#[should_panic(expected = "returns before its call: c1 [20, 10]")]
+fn time_does_not_run_backwards() {
+    let _ = judge(&[put(1, 20, 10, "a")]);
+}
+
+#[test]
+#[should_panic(expected = "output without a return")]
+fn an_output_needs_a_return() {
+    let _ = judge(&[Operation { ret: None, ..put(1, 10, 20, "a") }]);
+}
+
 /// A load on an atomic store.
 #[derive(Clone, Copy, Debug)]
 struct Load {
