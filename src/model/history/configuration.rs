@@ -65,8 +65,8 @@ impl<S: Spec> Configuration<S> {
 
     /// Whether `other` is the same but for more abandoned operations, which never have to happen.
     fn within(&self, other: &Self) -> bool {
-        self.state == other.state
-            && self.done == other.done
+        self.done == other.done
+            && self.state == other.state
             && self.adrift.iter().all(|(op, n)| other.adrift.get(op).is_some_and(|m| m >= n))
     }
 }

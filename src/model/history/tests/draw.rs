@@ -46,7 +46,7 @@ impl Words {
     fn draw(g: &mut Gen) -> Self {
         let mut values: Vec<Value> = ["a", "b", "c"].map(Value::from).into();
         // Some values are so long that two of them do not fit.
-        if below(g, 200) == 0 {
+        if below(g, 500) == 0 {
             values[0] = vec![b'a'; MAX_VALUE_BYTES / 2].into();
             values[1] = vec![b'a'; MAX_VALUE_BYTES / 2 + 1].into();
         }

@@ -35,7 +35,7 @@ fn the_judge_agrees_with_the_monitor() {
         let monitor = Monitor::of(Map::default(), &events);
         judge(&recorded(&events)).is_ok() == monitor.is_linearizable()
     }
-    QuickCheck::new().tests(50_000).max_tests(50_000).quickcheck(property as fn(_) -> _);
+    QuickCheck::new().tests(30_000).max_tests(30_000).quickcheck(property as fn(_) -> _);
 }
 
 #[test]
