@@ -9,8 +9,8 @@
 //!
 //! - [`Monitor`] follows a history event by event and knows nothing of what comes. It is part of
 //!   every state that the checker explores, so equal futures must make equal monitors.
-//! - [`judge`] is given a whole recorded history, of many clients and many operations. It uses what
-//!   was read later to know what must have happened, and so stays fast where following all
+//! - [`judge()`] is given a whole recorded history, of many clients and many operations. It uses
+//!   what was read later to know what must have happened, and so stays fast where following all
 //!   possibilities cannot. In tests the two must agree.
 //!
 //! Both are exact: neither accepts a history that is not linearizable, rejects one that is, or gives

@@ -12,10 +12,9 @@ use crate::types::ClientId;
 ///
 /// It keeps the set of *configurations* that the events so far allow: a state of the object, and
 /// for each pending operation whether it has taken effect and with which answer [Herlihy-Wing §4,
-/// "possibilities"]. A call changes no configuration. A return keeps those in which
-/// the operation has taken effect with that answer, after letting pending operations take effect in
-/// every order that ends with it; others are left until they are needed [Lowe, just-in-time
-/// linearization]. When none is left, no order explains the history, and none ever will.
+/// "possibilities"]. A call changes no configuration. A return keeps those in which the operation
+/// has taken effect with that answer, after letting pending operations take effect in every order
+/// that ends with it; others are left until they are needed [Lowe, just-in-time linearization]. When none is left, no order explains the history, and none ever will.
 ///
 /// # Equal futures, equal monitors
 ///
@@ -32,8 +31,9 @@ use crate::types::ClientId;
 ///
 /// The last step fails where one abandoned operation can do another's work: an abandoned `Put` of
 /// `v` can stand in for an abandoned `Cas` to `v`. Monitors that differ only in having used up the
-/// one or the other may have the same futures and yet be unequal. This costs states, never a
-/// verdict. All violated monitors are equal.
+/// one or the other may have the same futures and yet be unequal. Also, a pending operation is kept
+/// for reports even when it has taken effect in every configuration; the client that waits for it
+/// knows it too. Both cost states, never a verdict. All violated monitors are equal.
 ///
 /// # Cost
 ///
