@@ -1,0 +1,5 @@
+//! A store for clients.
+
+mod faults;
+mod partition;
+mod service;

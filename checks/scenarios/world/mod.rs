@@ -1,0 +1,492 @@
+//! A world for scenarios: servers, clients, a network and disks, all in this process.
+//!
+//! Each server is the real runtime around the real actor, on a [durable journal](runtime::journal)
+//! whose disk loses in a crash what it may lose. The network drops, repeats, delays and reorders
+//! as told. A scenario speaks of leaders and followers, cuts and crashes; it waits for what must
+//! come to pass ([`World::eventually`]) and lets time pass only where that is what it is about
+//! ([`World::pass`]).
+//!
+//! Whatever the scenario is about, this holds: every step of every server keeps the invariants of
+//! its actor and agrees with all other servers ([`watch::Ledger`]), and at the end
+//! ([`World::finish`]) all servers run, all logs and stores are equal, and the history of all
+//! clients is linearizable.
+//!
+//! What is random is drawn from one seed, printed when a scenario fails; `SCENARIO_SEED` sets
+//! another. Threads are scheduled as they are, so a seed repeats a scenario's choices, not its run.
+
+mod clerk;
+mod network;
+mod server;
+pub mod watch;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use model::actor::Timing;
+use model::history::{Operation, judge};
+use model::kv::command::{Op, Request};
+use model::raft::{Payload, Position, Role};
+use model::replica::Message;
+use model::types::{ClientId, Index, NodeId, RequestId, Term};
+use runtime::Metrics;
+use runtime::cluster::Cluster;
+use runtime::rng::Rng;
+use runtime::transport::{MemoryNet, Plan};
+use stateright::actor::Id;
+
+pub use clerk::Clerk;
+use network::Network;
+pub use network::{LATE, lossy};
+use server::{Server, Site};
+use watch::{Sent, View, lock};
+
+/// No scenario waits longer than this for anything; the peers' limit on one agreement.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an offered command may take before it is offered again, perhaps to another leader.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// For scenarios with many elections: as short as threads that share two cores allow.
+pub const BRISK: Timing = Timing {
+    election: Duration::from_millis(120)..Duration::from_millis(240),
+    heartbeat: Duration::from_millis(20),
+    retry: Duration::from_millis(250),
+};
+
+/// For scenarios in which leaders are lost by the hundred.
+pub const FRANTIC: Timing = Timing {
+    election: Duration::from_millis(50)..Duration::from_millis(100),
+    heartbeat: Duration::from_millis(10),
+    retry: Duration::from_millis(250),
+};
+
+/// For scenarios in which a leader must not be doubted for lack of processor time.
+pub const STEADY: Timing = Timing {
+    election: Duration::from_millis(1_000)..Duration::from_millis(1_600),
+    heartbeat: Duration::from_millis(100),
+    retry: Duration::from_millis(250),
+};
+
+/// Servers, clients, a network and disks.
+pub struct World {
+    site: Site,
+    servers: Vec<Server>,
+    rng: Mutex<Rng>,
+    born: Instant,
+    history: Mutex<Vec<Operation>>,
+    proposers: AtomicU64,
+}
+
+impl World {
+    /// So many servers, which start.
+    #[must_use]
+    pub fn of(servers: u16) -> Self {
+        Self::with(servers, BRISK)
+    }
+
+    /// So many servers with these timers, which start.
+    #[must_use]
+    pub fn with(servers: u16, timing: Timing) -> Self {
+        let seed = std::env::var("SCENARIO_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+        let addresses: Vec<_> = (0..servers).map(MemoryNet::address).collect();
+        let servers: Vec<_> = (0..servers).map(|id| Server::new(NodeId(id))).collect();
+        let ids: Vec<_> = servers.iter().map(|server| server.id).collect();
+        let site = Site {
+            cluster: Cluster::draw(&addresses).expect("a secret"),
+            network: Network::new(&ids),
+            timing,
+            ledger: Arc::default(),
+            seed,
+        };
+        servers.iter().for_each(|server| server.start(&site));
+        Self {
+            site,
+            servers,
+            rng: Mutex::new(Rng::seeded(seed)),
+            born: Instant::now(),
+            history: Mutex::default(),
+            proposers: AtomicU64::new(1_000),
+        }
+    }
+
+    /// A new client.
+    pub fn clerk(&self) -> Clerk<'_> {
+        Clerk::new(self)
+    }
+
+    /// All servers heal, run and agree in the end, and what the clients saw is linearizable.
+    pub fn finish(self) {
+        self.calm();
+        self.heal();
+        self.restart_all();
+        self.eventually("all logs and stores are equal", || self.is_settled().then_some(()));
+        if let Err(violation) = judge(&lock(&self.history)) {
+            panic!("{violation}");
+        }
+        for server in &self.servers {
+            server.stop().unwrap_or_else(|failure| panic!("{}: {failure}", server.id));
+        }
+    }
+
+    /// Whether every server has committed and applied everything, to one result.
+    fn is_settled(&self) -> bool {
+        let views: Vec<_> = self.servers.iter().map(|server| lock(&server.view)).collect();
+        let first = &views[0].replica;
+        views.iter().map(|view| &view.replica).all(|replica| {
+            replica.applied == replica.raft.last().index
+                && replica.raft.last() == first.raft.last()
+                && replica.raft.log() == first.raft.log()
+                && replica.machine == first.machine
+        })
+    }
+}
+
+/// Time and chance.
+impl World {
+    /// Waits until `check` finds something, and gives that.
+    ///
+    /// # Panics
+    /// If it takes longer than [`PATIENCE`], or a server ends that nobody has stopped.
+    pub fn eventually<T>(&self, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+        self.within(PATIENCE, &mut check).unwrap_or_else(|| panic!("it never was so that {what}"))
+    }
+
+    /// The same, but gives up after `patience`.
+    fn within<T>(&self, patience: Duration, mut check: impl FnMut() -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let found = check();
+            if found.is_some() || Instant::now() > deadline {
+                return found;
+            }
+            for server in &self.servers {
+                if let Some(failure) = server.failure() {
+                    panic!("{}: {failure}", server.id);
+                }
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets time pass, in scenarios about the passing of time.
+    pub fn pass(&self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    /// Lets pass in what `times` elections in a row would have to take place.
+    pub fn pass_elections(&self, times: u32) {
+        self.pass(self.site.timing.election.end * times);
+    }
+
+    /// A random number.
+    pub fn draw(&self) -> u64 {
+        lock(&self.rng).next_u64()
+    }
+
+    /// A random number below `bound`.
+    pub fn below(&self, bound: usize) -> usize {
+        lock(&self.rng).index(bound)
+    }
+
+    /// Whether something of this probability happens.
+    pub fn chance(&self, probability: f64) -> bool {
+        lock(&self.rng).chance(probability)
+    }
+
+    /// A random duration below `bound`.
+    pub fn moment(&self, bound: Duration) -> Duration {
+        lock(&self.rng).duration(&(Duration::ZERO..bound))
+    }
+
+    fn now(&self) -> u64 {
+        self.born.elapsed().as_nanos() as u64
+    }
+}
+
+/// Who is who.
+impl World {
+    /// All servers.
+    #[must_use]
+    pub fn servers(&self) -> Vec<NodeId> {
+        self.servers.iter().map(|server| server.id).collect()
+    }
+
+    /// All servers but these.
+    #[must_use]
+    pub fn others(&self, than: &[NodeId]) -> Vec<NodeId> {
+        self.servers().into_iter().filter(|server| !than.contains(server)).collect()
+    }
+
+    /// One of the servers.
+    pub fn any(&self, of: &[NodeId]) -> NodeId {
+        of[self.below(of.len())]
+    }
+
+    /// Whether a server runs.
+    #[must_use]
+    pub fn is_running(&self, server: NodeId) -> bool {
+        self.server(server).is_running()
+    }
+
+    /// The servers that run.
+    #[must_use]
+    pub fn running(&self) -> Vec<NodeId> {
+        self.servers().into_iter().filter(|server| self.is_running(*server)).collect()
+    }
+
+    /// The servers that reach another.
+    #[must_use]
+    pub fn connected(&self) -> Vec<NodeId> {
+        let connects = |one: &NodeId, other: &NodeId| self.site.network.connects(*one, *other);
+        let all = self.servers();
+        let reaches = |server: &NodeId| self.others(&[*server]).iter().any(|o| connects(server, o));
+        all.into_iter().filter(reaches).collect()
+    }
+
+    /// The servers that run and reach a majority, themselves included.
+    #[must_use]
+    pub fn able(&self) -> Vec<NodeId> {
+        let running = self.running();
+        let reached = |server: &NodeId| {
+            running.iter().filter(|other| self.site.network.connects(*server, **other)).count()
+        };
+        running.iter().copied().filter(|server| reached(server) > self.servers.len() / 2).collect()
+    }
+
+    /// The leader that a majority follows, once there is one.
+    #[must_use]
+    pub fn leader(&self) -> NodeId {
+        self.eventually("a majority follows one leader", || self.leader_now())
+    }
+
+    /// The leader that a majority follows at the moment.
+    #[must_use]
+    pub fn leader_now(&self) -> Option<NodeId> {
+        let able = self.able();
+        let term = able.iter().map(|server| self.term(*server)).max()?;
+        let leads = |server: &NodeId| self.leads(*server) && self.term(*server) == term;
+        let leader = able.iter().copied().find(leads)?;
+        let follows = |server: &&NodeId| {
+            self.look(**server, |view| {
+                let raft = &view.replica.raft;
+                raft.term() == term && raft.role == Role::Follower { leader: Some(leader) }
+            })
+        };
+        let followers = able.iter().filter(follows).count();
+        (followers >= self.servers.len() / 2).then_some(leader)
+    }
+
+    /// Whether a server takes itself for a leader.
+    #[must_use]
+    pub fn leads(&self, server: NodeId) -> bool {
+        self.is_running(server) && self.look(server, |view| view.replica.raft.is_leader())
+    }
+
+    /// The term a server is in.
+    #[must_use]
+    pub fn term(&self, server: NodeId) -> Term {
+        self.look(server, |view| view.replica.raft.term())
+    }
+
+    /// What a server shows of itself.
+    pub fn look<T>(&self, server: NodeId, look: impl FnOnce(&View) -> T) -> T {
+        look(&lock(&self.server(server).view))
+    }
+
+    /// What all servers have sent each other.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.servers().into_iter().fold(Sent::default(), |sum, server| {
+            let sent = self.look(server, |view| view.sent);
+            Sent {
+                requests: sum.requests + sent.requests,
+                replies: sum.replies + sent.replies,
+                conflicts: sum.conflicts + sent.conflicts,
+            }
+        })
+    }
+
+    /// What a server's runtime counts, in this life.
+    #[must_use]
+    pub fn metrics(&self, server: NodeId) -> Metrics {
+        self.server(server).metrics()
+    }
+
+    fn server(&self, id: NodeId) -> &Server {
+        &self.servers[usize::from(id.0)]
+    }
+}
+
+/// Network and power.
+impl World {
+    /// Makes the network as bad as this.
+    pub fn weather(&self, plan: Plan) {
+        self.site.network.weather(plan);
+    }
+
+    /// Makes the network reliable; who reaches whom stays.
+    pub fn calm(&self) {
+        self.weather(Plan::default());
+    }
+
+    /// Cuts these servers off from everybody.
+    pub fn cut(&self, servers: &[NodeId]) {
+        servers.iter().for_each(|server| self.site.network.cut(*server));
+    }
+
+    /// Puts these servers back with the others.
+    pub fn join(&self, servers: &[NodeId]) {
+        servers.iter().for_each(|server| self.site.network.join(*server));
+    }
+
+    /// Lets only servers of the same group reach each other.
+    pub fn split(&self, groups: &[&[NodeId]]) {
+        self.site.network.split(groups);
+    }
+
+    /// Lets a server hear everybody and be heard by nobody.
+    pub fn mute(&self, server: NodeId) {
+        self.site.network.mute(server);
+    }
+
+    /// Lets everybody reach everybody.
+    pub fn heal(&self) {
+        self.site.network.heal();
+    }
+
+    /// Cuts a server's power.
+    pub fn crash(&self, server: NodeId) {
+        let mut rng = Rng::seeded(self.draw());
+        self.server(server).crash(&mut rng);
+    }
+
+    /// Lets a server's power fail when it next saves something; to be followed by a crash.
+    pub fn fail_power(&self, server: NodeId) {
+        let mut rng = Rng::seeded(self.draw());
+        self.server(server).fail_power(&mut rng);
+    }
+
+    /// Cuts the power of all.
+    pub fn crash_all(&self) {
+        self.servers().into_iter().for_each(|server| self.crash(server));
+    }
+
+    /// Starts a server again that was crashed, or whose power has failed.
+    pub fn restart(&self, server: NodeId) {
+        self.crash(server);
+        self.server(server).start(&self.site);
+    }
+
+    /// Starts all servers that do not run.
+    pub fn restart_all(&self) {
+        let stopped = |server: &NodeId| !self.is_running(*server);
+        self.servers().into_iter().filter(stopped).for_each(|server| self.restart(server));
+    }
+}
+
+/// Commands, without a client library around them.
+impl World {
+    /// Offers a command to a server. Gives its place in the log if the server led.
+    pub fn propose(&self, server: NodeId, command: &str) -> Option<Position> {
+        self.offer(server, &self.request(command))
+    }
+
+    /// Has a command committed by all servers that can, offering it again where it gets lost.
+    /// Gives its place in the log.
+    pub fn agree(&self, command: &str) -> Position {
+        let request = self.request(command);
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let leader = self.leader();
+            let Some(position) = self.offer(leader, &request) else { continue };
+            let all_have = || {
+                let able = self.able();
+                let have = self.committed_by(position);
+                (!able.is_empty() && able.iter().all(|server| have.contains(server)))
+                    .then_some(true)
+            };
+            let lost = || {
+                let kept = self.look(leader, |view| view.replica.raft.log().contains(position));
+                (!kept).then_some(false)
+            };
+            if self.within(ATTEMPT, || all_have().or_else(lost)) == Some(true) {
+                return position;
+            }
+        }
+        panic!("no agreement on {command:.20}");
+    }
+
+    /// The servers that know the entry there to be committed.
+    #[must_use]
+    pub fn committed_by(&self, position: Position) -> Vec<NodeId> {
+        let has = |server: &NodeId| self.look(*server, |view| view.has_committed(position));
+        self.servers().into_iter().filter(has).collect()
+    }
+
+    /// The commands a server knows to be committed, in order, each where it takes effect.
+    #[must_use]
+    pub fn commands(&self, server: NodeId) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let mut commands = Vec::new();
+        self.look(server, |view| {
+            for entry in view.replica.raft.committed() {
+                if let Payload::Command(Request { client, number, op }) = &entry.payload
+                    && seen.insert((*client, *number))
+                {
+                    let value = op.value().map_or(&[][..], |value| &value.0);
+                    commands.push(String::from_utf8_lossy(value).into_owned());
+                }
+            }
+        });
+        commands
+    }
+
+    /// The highest index that any server knows to be committed.
+    #[must_use]
+    pub fn commit(&self) -> Index {
+        let commit = |server| self.look(server, |view| view.replica.raft.commit);
+        self.servers().into_iter().map(commit).max().unwrap_or_default()
+    }
+
+    /// A command as the only request of a client of its own.
+    fn request(&self, command: &str) -> Request {
+        let client = ClientId(self.proposers.fetch_add(1, Ordering::Relaxed));
+        let op = Op::Put(client.to_string().into(), command.into());
+        Request { client, number: RequestId(1), op }
+    }
+
+    fn offer(&self, server: NodeId, request: &Request) -> Option<Position> {
+        let client = request.client;
+        let handle = self.server(server).handle()?;
+        lock(&self.server(server).view).proposals.remove(&client);
+        handle.inject(Id::from(client.0 as usize), Message::Request(request.clone()));
+        self.eventually("a server takes notice of a proposal", || {
+            let placed = self.look(server, |view| view.proposals.get(&client).copied());
+            placed.or_else(|| (!self.is_running(server)).then_some(None))
+        })
+    }
+}
+
+impl Drop for World {
+    /// Shows what a failed scenario has left, and stops what still runs.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("SCENARIO_SEED={} after {:?}", self.site.seed, self.born.elapsed());
+            for server in &self.servers {
+                let running = if server.is_running() { "" } else { "(crashed) " };
+                let view = lock(&server.view);
+                let raft = &view.replica.raft;
+                let (term, last, commit) = (raft.term(), raft.last(), raft.commit);
+                let role = &raft.role;
+                eprintln!("{} {running}{term} last {last:?} commit {commit} {role:?}", server.id);
+            }
+        }
+        for server in &self.servers {
+            // A failure has been reported where it was noticed.
+            let _ = server.stop();
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What is seen of a server from outside, and what holds of all servers together at every step.
+//!
+//! [`Observed`] stands around a server's actor and changes nothing: after each step it shows the
+//! state the step has led to. The [`Ledger`] is the judge of what no server can see alone. A server
+//! that contradicts it panics, so that it stops and its scenario fails.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::actor::NodeActor;
+use model::node::{Node, Storage, Timer};
+use model::raft::{Entry, Outcome, Persistent, Position, Rpc};
+use model::replica::{Message, Replica};
+use model::types::{ClientId, NodeId, Term};
+use stateright::actor::{Actor, Command, Id, Out};
+
+use model::kv::command::Request;
+
+/// What a server has shown of itself, in all its lives.
+#[derive(Debug)]
+pub struct View {
+    /// Its state after its last step.
+    pub replica: Replica,
+    /// What it has sent to other servers.
+    pub sent: Sent,
+    /// What became of the scenario's own proposals: where the server put them, if it led.
+    pub proposals: BTreeMap<ClientId, Option<Position>>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        let replica = Replica::restart(Persistent::default());
+        Self { replica, sent: Sent::default(), proposals: BTreeMap::new() }
+    }
+}
+
+impl View {
+    /// Whether this server knows the entry at `position` to be committed.
+    pub fn has_committed(&self, position: Position) -> bool {
+        self.replica.raft.commit >= position.index && self.replica.raft.log().contains(position)
+    }
+}
+
+/// Messages between servers, by what they are for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sent {
+    /// RequestVote and AppendEntries.
+    pub requests: u64,
+    /// Answers to either.
+    pub replies: u64,
+    /// Those answers that say that the logs differ: each is one more round trip of a catch-up.
+    pub conflicts: u64,
+}
+
+impl Sent {
+    fn count(&mut self, rpc: &Rpc<Request>) {
+        match rpc {
+            Rpc::RequestVote { .. } | Rpc::AppendEntries { .. } => self.requests += 1,
+            Rpc::RequestVoteReply | Rpc::AppendEntriesReply(Outcome::Matched(_)) => {
+                self.replies += 1;
+            }
+            Rpc::AppendEntriesReply(Outcome::Conflict { .. }) => {
+                self.replies += 1;
+                self.conflicts += 1;
+            }
+        }
+    }
+}
+
+/// What all servers must agree on.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The committed entries, as the first server to commit each had it.
+    committed: Vec<Entry<Request>>,
+    leaders: BTreeMap<Term, NodeId>,
+}
+
+impl Ledger {
+    /// Holds a server's step against what is known.
+    ///
+    /// # Panics
+    /// If it breaks election safety or state machine safety [Raft Fig. 3].
+    fn enter(&mut self, server: NodeId, before: &Replica, after: &Replica) {
+        let raft = &after.raft;
+        if raft.is_leader() {
+            let leader = *self.leaders.entry(raft.term()).or_insert(server);
+            assert_eq!(leader, server, "{} has two leaders", raft.term());
+        }
+        let known = before.raft.commit.min(raft.commit);
+        for (at, entry) in (known.0 as usize..).zip(raft.log().range(known, raft.commit)) {
+            match self.committed.get(at) {
+                Some(committed) => {
+                    assert_eq!(committed, entry, "{server} commits another entry at #{}", at + 1);
+                }
+                None => self.committed.push(entry.clone()),
+            }
+        }
+    }
+}
+
+/// A server's actor, watched.
+pub struct Observed {
+    /// The server.
+    pub server: NodeId,
+    /// Its actor.
+    pub actor: NodeActor,
+    /// Where it is shown.
+    pub view: Arc<Mutex<View>>,
+    /// What it is held against.
+    pub ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Observed {
+    /// Shows a step: the state it has led to, and what it sends.
+    fn show(&self, node: &Node, sent: Out<NodeActor>, out: &mut Out<Self>) {
+        let mut sent = sent;
+        let mut view = lock(&self.view);
+        for command in sent.iter() {
+            if let Command::Send(_, Message::Raft(message)) = command {
+                view.sent.count(&message.rpc);
+            }
+        }
+        out.append(&mut sent);
+        let replica = node.replica().expect("a server").clone();
+        lock(&self.ledger).enter(self.server, &view.replica, &replica);
+        view.replica = replica;
+    }
+
+    /// Shows what became of a scenario's proposal. Those of real clients have larger numbers.
+    fn show_proposal(&self, request: &Request) {
+        if request.client.0 < ClientId::FIRST_DRAWN {
+            let mut view = lock(&self.view);
+            let raft = &view.replica.raft;
+            let position = raft.is_leader().then(|| raft.last());
+            view.proposals.insert(request.client, position);
+        }
+    }
+}
+
+impl Actor for Observed {
+    type Msg = Message;
+    type Timer = Timer;
+    type State = Node;
+    type Storage = Storage;
+    type Random = ();
+
+    fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> Node {
+        let mut sent = Out::new();
+        let node = self.actor.on_start(id, storage, &mut sent);
+        lock(&self.view).replica = Replica::restart(Persistent::default());
+        self.show(&node, sent, out);
+        node
+    }
+
+    fn on_msg(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, Node>,
+        from: Id,
+        message: Message,
+        out: &mut Out<Self>,
+    ) {
+        let request = match &message {
+            Message::Request(request) => Some(request.clone()),
+            Message::Raft(_) | Message::Reply(_) => None,
+        };
+        let mut sent = Out::new();
+        self.actor.on_msg(id, state, from, message, &mut sent);
+        self.show(state, sent, out);
+        if let Some(request) = request {
+            self.show_proposal(&request);
+        }
+    }
+
+    fn on_timeout(&self, id: Id, state: &mut Cow<'_, Node>, timer: &Timer, out: &mut Out<Self>) {
+        let mut sent = Out::new();
+        self.actor.on_timeout(id, state, timer, &mut sent);
+        self.show(state, sent, out);
+    }
+}
+
+/// Locks what a thread may have left in a panic; that panic fails the scenario by itself.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
