@@ -36,7 +36,7 @@ fn churn(world: &World) {
         world.calm();
         world.restart_all();
         done.store(true, Ordering::Relaxed);
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
     });
     world.agree("the last");
     let commands = world.commands(world.leader());

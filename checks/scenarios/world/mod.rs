@@ -15,27 +15,24 @@
 //! another. Threads are scheduled as they are, so a seed repeats a scenario's choices, not its run.
 
 mod clerk;
+mod commands;
 mod network;
 mod server;
 pub mod watch;
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use model::actor::Timing;
 use model::history::{Operation, judge};
-use model::kv::command::{Op, Request};
-use model::raft::{Payload, Position, Role};
-use model::replica::Message;
-use model::types::{ClientId, Index, NodeId, RequestId, Term};
+use model::raft::Role;
+use model::types::{NodeId, Term};
 use runtime::Metrics;
 use runtime::cluster::Cluster;
 use runtime::rng::Rng;
 use runtime::transport::{MemoryNet, Plan};
-use stateright::actor::Id;
 
 pub use clerk::Clerk;
 use network::Network;
@@ -45,9 +42,6 @@ use watch::{Sent, View, lock};
 
 /// No scenario waits longer than this for anything; the peers' limit on one agreement.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long an offered command may take before it is offered again, perhaps to another leader.
-const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// For scenarios with many elections: as short as threads that share two cores allow.
 pub const BRISK: Timing = Timing {
@@ -384,89 +378,6 @@ impl World {
     pub fn restart_all(&self) {
         let stopped = |server: &NodeId| !self.is_running(*server);
         self.servers().into_iter().filter(stopped).for_each(|server| self.restart(server));
-    }
-}
-
-/// Commands, without a client library around them.
-impl World {
-    /// Offers a command to a server. Gives its place in the log if the server led.
-    pub fn propose(&self, server: NodeId, command: &str) -> Option<Position> {
-        self.offer(server, &self.request(command))
-    }
-
-    /// Has a command committed by all servers that can, offering it again where it gets lost.
-    /// Gives its place in the log.
-    pub fn agree(&self, command: &str) -> Position {
-        let request = self.request(command);
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            let leader = self.leader();
-            let Some(position) = self.offer(leader, &request) else { continue };
-            let all_have = || {
-                let able = self.able();
-                let have = self.committed_by(position);
-                (!able.is_empty() && able.iter().all(|server| have.contains(server)))
-                    .then_some(true)
-            };
-            let lost = || {
-                let kept = self.look(leader, |view| view.replica.raft.log().contains(position));
-                (!kept).then_some(false)
-            };
-            if self.within(ATTEMPT, || all_have().or_else(lost)) == Some(true) {
-                return position;
-            }
-        }
-        panic!("no agreement on {command:.20}");
-    }
-
-    /// The servers that know the entry there to be committed.
-    #[must_use]
-    pub fn committed_by(&self, position: Position) -> Vec<NodeId> {
-        let has = |server: &NodeId| self.look(*server, |view| view.has_committed(position));
-        self.servers().into_iter().filter(has).collect()
-    }
-
-    /// The commands a server knows to be committed, in order, each where it takes effect.
-    #[must_use]
-    pub fn commands(&self, server: NodeId) -> Vec<String> {
-        let mut seen = BTreeSet::new();
-        let mut commands = Vec::new();
-        self.look(server, |view| {
-            for entry in view.replica.raft.committed() {
-                if let Payload::Command(Request { client, number, op }) = &entry.payload
-                    && seen.insert((*client, *number))
-                {
-                    let value = op.value().map_or(&[][..], |value| &value.0);
-                    commands.push(String::from_utf8_lossy(value).into_owned());
-                }
-            }
-        });
-        commands
-    }
-
-    /// The highest index that any server knows to be committed.
-    #[must_use]
-    pub fn commit(&self) -> Index {
-        let commit = |server| self.look(server, |view| view.replica.raft.commit);
-        self.servers().into_iter().map(commit).max().unwrap_or_default()
-    }
-
-    /// A command as the only request of a client of its own.
-    fn request(&self, command: &str) -> Request {
-        let client = ClientId(self.proposers.fetch_add(1, Ordering::Relaxed));
-        let op = Op::Put(client.to_string().into(), command.into());
-        Request { client, number: RequestId(1), op }
-    }
-
-    fn offer(&self, server: NodeId, request: &Request) -> Option<Position> {
-        let client = request.client;
-        let handle = self.server(server).handle()?;
-        lock(&self.server(server).view).proposals.remove(&client);
-        handle.inject(Id::from(client.0 as usize), Message::Request(request.clone()));
-        self.eventually("a server takes notice of a proposal", || {
-            let placed = self.look(server, |view| view.proposals.get(&client).copied());
-            placed.or_else(|| (!self.is_running(server)).then_some(None))
-        })
     }
 }
 

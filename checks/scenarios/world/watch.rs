@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::actor::NodeActor;
-use model::node::{Node, Storage, Timer};
-use model::raft::{Entry, Outcome, Persistent, Position, Rpc};
-use model::replica::{Message, Replica};
-use model::types::{ClientId, NodeId, Term};
-use stateright::actor::{Actor, Command, Id, Out};
-
 use model::kv::command::Request;
+use model::node::{Node, Storage, Timer};
+use model::raft::{Entry, Log, Outcome, Payload, Persistent, Position, Rpc};
+use model::replica::{Message, Replica};
+use model::types::{ClientId, Index, NodeId, Term};
+use stateright::actor::{Actor, Command, Id, Out};
 
 /// What a server has shown of itself, in all its lives.
 #[derive(Debug)]
@@ -132,10 +131,17 @@ impl Observed {
         if request.client.0 < ClientId::FIRST_DRAWN {
             let mut view = lock(&self.view);
             let raft = &view.replica.raft;
-            let position = raft.is_leader().then(|| raft.last());
+            let position = if raft.is_leader() { find(raft.log(), request) } else { None };
             view.proposals.insert(request.client, position);
         }
     }
+}
+
+/// Where a command stands in a log: at the end, if it was not offered before.
+fn find(log: &Log<Request>, request: &Request) -> Option<Position> {
+    let payload = Payload::Command(request.clone());
+    let holds = |index: &Index| log.get(*index).is_some_and(|entry| entry.payload == payload);
+    (1..=log.last_index().0).rev().map(Index).find(holds).and_then(|index| log.position(index))
 }
 
 impl Actor for Observed {
