@@ -1,6 +1,8 @@
 //! Who leads.
 
-use crate::world::{BRISK, STEADY, World};
+use model::actor::Timing;
+
+use crate::world::{STEADY, World};
 
 #[test]
 fn a_leader_is_found_and_stays_while_nothing_fails() {
@@ -22,14 +24,16 @@ fn a_leader_is_found_and_stays_while_nothing_fails() {
 #[test]
 fn a_lost_leader_is_replaced_and_returns_quietly() {
     for servers in [3, 5] {
-        let world = World::of(servers);
+        let world = World::with(servers, Timing::LAN);
         let first = world.leader();
         world.cut(&[first]);
         let second = world.leader();
         assert_ne!(first, second);
+        let term = world.term(second);
         world.join(&[first]);
         world.eventually("the first leader follows", || (!world.leads(first)).then_some(()));
         let leader = world.leader();
+        assert_eq!((leader, world.term(leader)), (second, term));
 
         // Without a majority nobody leads; the leader that is alone cannot know.
         let majority = usize::from(servers) / 2 + 1;
@@ -67,7 +71,7 @@ fn any_four_of_seven_servers_find_a_leader() {
 
 #[test]
 fn a_follower_that_nobody_hears_does_no_harm() {
-    let world = World::with(3, BRISK);
+    let world = World::of(3);
     let leader = world.leader();
     let mute = world.others(&[leader])[0];
     world.mute(mute);

@@ -190,3 +190,46 @@ impl Actor for Observed {
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use model::raft::{Role, State};
+
+    use super::*;
+
+    /// A server that has committed one entry of this term, which it leads or not.
+    fn server(term: u64, leads: bool) -> Replica {
+        let entry = Entry { term: Term(term), payload: Payload::Noop };
+        let log = [entry].into_iter().collect();
+        let raft = State::restart(Persistent { term: Term(term), vote: None, log });
+        let mut replica = Replica::restart(Persistent::default());
+        replica.raft = State { commit: Index(1), ..raft };
+        if leads {
+            replica.raft.role = Role::Leader { progress: BTreeMap::new() };
+        }
+        replica
+    }
+
+    fn enter(steps: &[(u16, Replica)]) {
+        let new = View::default().replica;
+        let mut ledger = Ledger::default();
+        steps.iter().for_each(|(id, replica)| ledger.enter(NodeId(*id), &new, replica));
+    }
+
+    #[test]
+    fn servers_that_agree_pass() {
+        enter(&[(0, server(1, true)), (1, server(1, false)), (0, server(1, true))]);
+    }
+
+    #[test]
+    #[should_panic(expected = "t1 has two leaders")]
+    fn two_leaders_in_a_term_are_noticed() {
+        enter(&[(0, server(1, true)), (1, server(1, true))]);
+    }
+
+    #[test]
+    #[should_panic(expected = "n1 commits another entry at #1")]
+    fn two_entries_at_an_index_are_noticed() {
+        enter(&[(0, server(1, false)), (1, server(2, false))]);
+    }
+}
