@@ -11,6 +11,8 @@ use crate::world::{BRISK, Clerk, LATE, World, lossy};
 struct Ordeal {
     servers: u16,
     clients: usize,
+    /// How often. A round takes [`ROUND`].
+    rounds: usize,
     /// Messages are lost, late, repeated, and overtake each other.
     lossy: bool,
     /// All servers lose their power at the end of each round.
@@ -25,13 +27,13 @@ struct Ordeal {
 const CALM: Ordeal = Ordeal {
     servers: 5,
     clients: 5,
+    rounds: 3,
     lossy: false,
     crashes: false,
     partitions: false,
     shared_keys: false,
 };
 
-const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(1);
 
 #[test]
@@ -78,7 +80,7 @@ fn several_clients_while_all_of_it_goes_wrong() {
 fn many_clients_on_few_keys_of_seven_servers_while_all_of_it_goes_wrong() {
     let shared_keys = true;
     let all = Ordeal { crashes: true, partitions: true, lossy: true, shared_keys, ..CALM };
-    Ordeal { servers: 7, clients: 15, ..all }.run();
+    Ordeal { servers: 7, clients: 15, rounds: 8, ..all }.run();
 }
 
 impl Ordeal {
@@ -88,7 +90,7 @@ impl Ordeal {
             world.weather(lossy(LATE));
         }
         let mut appended = vec![0; self.clients];
-        for _ in 0..ROUNDS {
+        for _ in 0..self.rounds {
             self.round(&world, &mut appended);
         }
         world.calm();
