@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
+use model::raft::Limits;
+
 use crate::world::{FRANTIC, World, lossy};
 
 /// As many as in the peers' tests, at about the same pace measured in elections.
 const ROUNDS: usize = 1_000;
 
+/// Entries travel one by one: those of earlier terms reach a majority before the leader's own.
 #[test]
 fn leaders_crash_before_and_after_they_replicate() {
-    let world = World::with(5, FRANTIC);
+    let world = World::sending(5, FRANTIC, Limits { batch_entries: 1, ..Limits::default() });
     let mut lost = [0, 0];
     for _ in 0..ROUNDS {
         let mut leader = None;

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use model::actor::Timing;
 use model::history::{Operation, judge};
-use model::raft::Role;
+use model::raft::{Limits, Role};
 use model::types::{NodeId, Term};
 use runtime::Metrics;
 use runtime::cluster::Cluster;
@@ -84,6 +84,12 @@ impl World {
     /// So many servers with these timers, which start.
     #[must_use]
     pub fn with(servers: u16, timing: Timing) -> Self {
+        Self::sending(servers, timing, Limits::default())
+    }
+
+    /// So many servers with these timers, which send no more than this at once, and start.
+    #[must_use]
+    pub fn sending(servers: u16, timing: Timing, limits: Limits) -> Self {
         let seed = std::env::var("SCENARIO_SEED").map_or(1, |seed| seed.parse().expect("a number"));
         let addresses: Vec<_> = (0..servers).map(MemoryNet::address).collect();
         let servers: Vec<_> = (0..servers).map(|id| Server::new(NodeId(id))).collect();
@@ -92,6 +98,7 @@ impl World {
             cluster: Cluster::draw(&addresses).expect("a secret"),
             network: Network::new(&ids),
             timing,
+            limits,
             ledger: Arc::default(),
             seed,
         };

@@ -28,6 +28,7 @@ pub struct Site {
     pub cluster: Cluster,
     pub network: Network,
     pub timing: Timing,
+    pub limits: Limits,
     pub ledger: Arc<Mutex<Ledger>>,
     pub seed: u64,
 }
@@ -110,7 +111,7 @@ impl Server {
         let config = Config {
             id: self.id,
             servers: (0..servers).map(NodeId).collect(),
-            limits: Limits::default(),
+            limits: site.limits,
         };
         let timing = site.timing.clone();
         Observed {
