@@ -1,5 +1,6 @@
 //! What can be asked for on the command line; one file for each command.
 
+mod bench;
 mod check;
 mod explore;
 mod kv;
@@ -56,6 +57,7 @@ enum Command {
     Cas(kv::Cas),
     Delete(kv::Delete),
     Mutants(mutants::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// Does what the command line asks for.
@@ -76,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Cas(cas) => cas.run(),
         Command::Delete(delete) => delete.run(),
         Command::Mutants(arguments) => mutants::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     exit.into()
 }

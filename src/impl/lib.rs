@@ -15,6 +15,7 @@
 //! | [`cluster`] | the configuration file |
 //! | [`server`] | one server, put together and started |
 //! | [`client`] | the client library |
+//! | [`load`] | many clients at once, measured |
 //!
 //! Clock, randomness, socket and thread are each touched in one file only.
 
@@ -23,6 +24,7 @@ pub mod clock;
 pub mod cluster;
 pub mod endpoint;
 pub mod journal;
+pub mod load;
 mod mailbox;
 mod metrics;
 pub mod rng;

@@ -1,0 +1,247 @@
+//! `shardwright bench cluster`: puts and gets on a cluster of its own.
+
+use std::error::Error;
+use std::fs;
+use std::io::{IsTerminal, stdout};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{HumanCount, ProgressBar};
+use model::kv::command::{MAX_VALUE_BYTES, Op};
+use runtime::client::{Client, Outcome};
+use runtime::cluster::Cluster;
+use runtime::load::{self, Kind, Load, Measured};
+use serde_json::{Value, json};
+
+use super::servers::Servers;
+use crate::cli::{Exit, complain, up};
+
+/// How long a new cluster may take to elect a leader.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// What share of the time measured to spend before it on warming up.
+const WARM_UP: f64 = 0.125;
+
+/// Measure puts, then gets, on a cluster started for the purpose
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  shardwright bench cluster                           64 clients, durable, two times 8 seconds
+  shardwright bench cluster --memory                  without a disk
+  shardwright bench cluster --clients 1 --seconds 2   the latency of a lone client
+  shardwright bench cluster --sockets 16              16 processes' worth of clients
+
+A client waits for each answer before it asks again. The servers are processes of their own on the
+loopback interface, and end with the command.")]
+pub(crate) struct Arguments {
+    /// How many clients, each with one operation under way
+    #[arg(long, value_name = "N", default_value_t = 64,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    clients: u16,
+    /// Over how many sockets, each with a thread of its own
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
+    sockets: u16,
+    /// How long to measure puts, and then gets
+    #[arg(long, value_name = "S", default_value_t = 8,
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Bytes of each value
+    #[arg(long, value_name = "B", default_value_t = 100,
+        value_parser = clap::value_parser!(u64).range(..=MAX_VALUE_BYTES as u64))]
+    value_bytes: u64,
+    /// How many keys
+    #[arg(long, value_name = "N", default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    keys: u32,
+    /// How many servers
+    #[arg(long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=9))]
+    servers: u16,
+    /// Acknowledge what a majority has on disk; the default
+    #[arg(long, conflicts_with = "memory")]
+    durable: bool,
+    /// Acknowledge what a majority has in memory
+    #[arg(long)]
+    memory: bool,
+    /// Where the servers keep their data; a temporary directory below this one if not given
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Write the results to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    match measure(arguments) {
+        Ok(Exit::Ok) => Exit::Ok,
+        Ok(exit) => {
+            complain("some operations were not answered: the figures mean nothing");
+            exit
+        }
+        Err(error) => {
+            complain(error);
+            Exit::Failed
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
+    let _temporary;
+    let data = match &arguments.data {
+        Some(data) => {
+            prepare(data)?;
+            data.clone()
+        }
+        None => {
+            let directory =
+                tempfile::Builder::new().prefix("shardwright-bench-").tempdir_in(".")?;
+            remove_on_interrupt(directory.path())?;
+            let path = directory.path().to_owned();
+            _temporary = directory;
+            path
+        }
+    };
+    let config = data.join(up::CONFIG);
+    Cluster::draw(&free_addresses(arguments.servers)?)?.store(&config)?;
+    let cluster = Cluster::load(&config)?;
+    let servers = Servers::start(&config, arguments.servers, arguments.memory)?;
+    wait_for_leader(&cluster)?;
+
+    let load = arguments.load();
+    let mut phases = Vec::new();
+    for (name, kind) in [("put", Kind::Put), ("get", Kind::Get)] {
+        let bar =
+            if stdout().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.set_message(format!("{name}: {} s", arguments.seconds));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        phases.push((name, load::run(&cluster, &load, kind)?));
+        bar.finish_and_clear();
+    }
+    let work = servers.stop()?;
+    println!("{}", arguments.describe());
+    println!("{}", table(&phases));
+    if let Some(file) = &arguments.json {
+        fs::write(file, serde_json::to_string_pretty(&arguments.json(&phases, &work))?)
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
+    let failed = phases.iter().any(|(_, measured)| measured.failed > 0);
+    Ok(if failed { Exit::Failed } else { Exit::Ok })
+}
+
+impl Arguments {
+    fn load(&self) -> Load {
+        let duration = Duration::from_secs(self.seconds);
+        Load {
+            sessions: self.clients,
+            sockets: self.sockets,
+            keys: self.keys,
+            value_bytes: self.value_bytes as usize,
+            warm_up: duration.mul_f64(WARM_UP),
+            duration,
+        }
+    }
+
+    fn storage(&self) -> &'static str {
+        if self.memory { "memory" } else { "durable" }
+    }
+
+    fn describe(&self) -> String {
+        let Self { clients, sockets, value_bytes, keys, servers, .. } = self;
+        let storage = self.storage();
+        format!(
+            "{servers} servers, {storage}; {clients} clients over {sockets} sockets, \
+             {value_bytes}-byte values, {keys} keys"
+        )
+    }
+
+    fn json(&self, phases: &[(&str, Measured)], work: &[Value]) -> Value {
+        let phases: Vec<_> = phases
+            .iter()
+            .map(|(name, measured)| {
+                let micros = |q| measured.latencies.value_at_quantile(q) as f64 / 1e3;
+                json!({
+                    "operation": name,
+                    "operations": measured.latencies.len(),
+                    "failed": measured.failed,
+                    "per_second": measured.throughput(),
+                    "p50_us": micros(0.5),
+                    "p90_us": micros(0.9),
+                    "p99_us": micros(0.99),
+                    "p999_us": micros(0.999),
+                    "max_us": measured.latencies.max() as f64 / 1e3,
+                })
+            })
+            .collect();
+        json!({
+            "servers": self.servers,
+            "storage": self.storage(),
+            "clients": self.clients,
+            "sockets": self.sockets,
+            "value_bytes": self.value_bytes,
+            "keys": self.keys,
+            "seconds": self.seconds,
+            "phases": phases,
+            "work_of_each_server": work,
+        })
+    }
+}
+
+/// A directory that the user gave must be new or empty: what is in another may be precious.
+fn prepare(data: &Path) -> Result<(), String> {
+    let failed = |error| format!("cannot use {}: {error}", data.display());
+    fs::create_dir_all(data).map_err(failed)?;
+    match fs::read_dir(data).map_err(failed)?.next() {
+        None => Ok(()),
+        Some(_) => Err(format!("{} is not empty; name another directory", data.display())),
+    }
+}
+
+/// Ctrl-C ends the servers too, which are in the same process group.
+fn remove_on_interrupt(directory: &Path) -> Result<(), ctrlc::Error> {
+    let directory = directory.to_owned();
+    ctrlc::set_handler(move || {
+        let _ = fs::remove_dir_all(&directory); // Nothing is left to do about a failure.
+        std::process::exit(130);
+    })
+}
+
+/// Addresses that nobody listens on at the moment.
+fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let bind = |_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+    let sockets: Vec<_> = (0..count).map(bind).collect::<Result<_, _>>()?;
+    sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+fn wait_for_leader(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
+    let mut client = Client::connect(cluster)?;
+    let session = client.open();
+    match client.call(session, Op::Get("any".into()), FIRST_ANSWER)? {
+        Outcome::Done(_) => Ok(()),
+        Outcome::NotDone | Outcome::Unknown => Err("the cluster did not elect a leader".into()),
+    }
+}
+
+fn table(phases: &[(&str, Measured)]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["", "per second", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"]);
+    for (name, measured) in phases {
+        let millis = |nanos: u64| format!("{:.2}", nanos as f64 / 1e6);
+        let at = |quantile| millis(measured.latencies.value_at_quantile(quantile));
+        table.add_row([
+            (*name).to_owned(),
+            HumanCount(measured.throughput() as u64).to_string(),
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(0.999),
+            millis(measured.latencies.max()),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

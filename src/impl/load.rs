@@ -1,0 +1,182 @@
+//! Load on a cluster: clients that ask, wait for the answer, and ask again at once.
+//!
+//! A *closed loop*: as many operations are under way as there are sessions, never more. So its
+//! throughput is sessions divided by latency, and a cluster that is slower is asked less.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use model::kv::command::{Key, Op, Value};
+
+use crate::client::{Client, Outcome, SessionId};
+use crate::clock;
+use crate::cluster::Cluster;
+use crate::rng::Rng;
+use crate::threads;
+use crate::transport::Wait;
+
+/// How long to wait for the operations under way when the time is over.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Latencies are kept up to this, in nanoseconds; longer ones count as this long.
+const LONGEST: u64 = 60_000_000_000;
+
+/// Digits of a latency to keep.
+const DIGITS: u8 = 3;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Set the value of a key.
+    Put,
+    /// Read the value of a key.
+    Get,
+}
+
+/// Who asks, for what, and for how long.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Load {
+    /// How many sessions.
+    pub sessions: u16,
+    /// Over how many sockets, each with a thread of its own; at most one for each session.
+    pub sockets: u16,
+    /// How many keys, each as likely as any other.
+    pub keys: u32,
+    /// Bytes of each value.
+    pub value_bytes: usize,
+    /// How long to ask before measuring.
+    pub warm_up: Duration,
+    /// How long to measure.
+    pub duration: Duration,
+}
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// How long each operation took that ended in the time measured, in nanoseconds.
+    pub latencies: Histogram<u64>,
+    /// Operations that were refused, or given up without an answer. There should be none.
+    pub failed: u64,
+    /// For how long it was measured.
+    pub duration: Duration,
+}
+
+impl Measured {
+    /// Operations in a second.
+    #[must_use]
+    pub fn throughput(&self) -> f64 {
+        self.latencies.len() as f64 / self.duration.as_secs_f64()
+    }
+}
+
+/// Runs `load` on a cluster.
+///
+/// # Errors
+///
+/// When there is no socket or no thread for it.
+///
+/// # Panics
+///
+/// If a client's thread does.
+pub fn run(cluster: &Cluster, load: &Load, kind: Kind) -> io::Result<Measured> {
+    let begin = clock::now() + load.warm_up;
+    let end = begin + load.duration;
+    let sockets = load.sockets.clamp(1, load.sessions.max(1));
+    let mut clients = Vec::new();
+    for socket in 0..sockets {
+        let sessions = load.sessions / sockets + u16::from(socket < load.sessions % sockets);
+        let client = Client::connect(cluster)?;
+        let loop_ = Loop::new(client, load, kind, begin, end);
+        clients.push(threads::spawn(&format!("load{socket}"), move || loop_.run(sessions))?);
+    }
+    let mut measured = Measured { latencies: histogram(), failed: 0, duration: load.duration };
+    for client in clients {
+        let (latencies, failed) = client.join().expect("a client does not panic")?;
+        measured.latencies += latencies;
+        measured.failed += failed;
+    }
+    Ok(measured)
+}
+
+/// The sessions of one socket.
+struct Loop {
+    client: Client,
+    kind: Kind,
+    keys: Vec<Key>,
+    value: Value,
+    rng: Rng,
+    begin: Instant,
+    end: Instant,
+    /// When each session's operation began.
+    began: Vec<Instant>,
+    latencies: Histogram<u64>,
+    failed: u64,
+}
+
+impl Loop {
+    fn new(client: Client, load: &Load, kind: Kind, begin: Instant, end: Instant) -> Self {
+        Self {
+            client,
+            kind,
+            keys: (0..load.keys.max(1)).map(|i| Key::from(format!("key{i:08}"))).collect(),
+            value: Value(Arc::from(vec![b'v'; load.value_bytes])),
+            rng: Rng::from_entropy(),
+            begin,
+            end,
+            began: Vec::new(),
+            latencies: histogram(),
+            failed: 0,
+        }
+    }
+
+    fn run(mut self, sessions: u16) -> io::Result<(Histogram<u64>, u64)> {
+        for _ in 0..sessions {
+            let session = self.client.open();
+            self.began.push(clock::now());
+            self.ask(session);
+        }
+        let mut open = usize::from(sessions);
+        while open > 0 && clock::now() < self.end + PATIENCE {
+            for (session, outcome) in self.client.poll(Wait::Until(self.end + PATIENCE))? {
+                let now = clock::now();
+                self.note(session, &outcome, now);
+                if now < self.end {
+                    self.began[session.index()] = now;
+                    self.ask(session);
+                } else {
+                    open -= 1;
+                }
+            }
+        }
+        self.failed += open as u64;
+        Ok((self.latencies, self.failed))
+    }
+
+    fn ask(&mut self, session: SessionId) {
+        let key = self.keys[self.rng.index(self.keys.len())].clone();
+        self.client.invoke(
+            session,
+            match self.kind {
+                Kind::Put => Op::Put(key, self.value.clone()),
+                Kind::Get => Op::Get(key),
+            },
+        );
+    }
+
+    fn note(&mut self, session: SessionId, outcome: &Outcome, now: Instant) {
+        match outcome {
+            Outcome::Done(_) if (self.begin..self.end).contains(&now) => {
+                let latency = now.duration_since(self.began[session.index()]);
+                self.latencies.saturating_record(latency.as_nanos() as u64);
+            }
+            Outcome::Done(_) => {}
+            Outcome::NotDone | Outcome::Unknown => self.failed += 1,
+        }
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(LONGEST, DIGITS).expect("the bounds are possible")
+}
