@@ -127,19 +127,24 @@ impl<T: Transport> Endpoint<T> {
         if self.sealer.is_empty() {
             return;
         }
-        let mut bulk = self.sealer.has_backlog();
-        if bulk {
-            let now = clock::now();
-            bulk = now >= self.next_burst;
-            if bulk {
-                self.next_burst = now + self.limits.burst_interval;
-            }
-        }
+        let due = self.sealer.has_backlog().then(clock::now).filter(|now| *now >= self.next_burst);
         let Self { sealer, routes, transport, unroutable, .. } = self;
-        sealer.drain(bulk, |to, datagrams, size| match routes.get(to) {
+        let burst = sealer.drain(due.is_some(), |to, datagrams, size| match routes.get(to) {
             Some(address) => transport.send(address, datagrams, size),
             None => *unroutable += 1,
         });
+        if let Some(now) = due {
+            self.pay(now, burst);
+        }
+    }
+
+    /// Puts off the next burst of large messages in proportion to the last. Time in which none left
+    /// is credited up to one interval, so that a message now and then need not wait at all.
+    fn pay(&mut self, now: Instant, burst: usize) {
+        let Limits { burst: full, burst_interval: interval, .. } = self.limits;
+        let earliest = now.checked_sub(interval).unwrap_or(now);
+        let cost = interval.mul_f64(burst as f64 / full as f64);
+        self.next_burst = self.next_burst.max(earliest) + cost;
     }
 
     /// When to flush again because something still waits.

@@ -49,10 +49,10 @@ pub struct Limits {
     pub max_message: usize,
     /// Most bytes of large messages to hold back for pacing, over all destinations.
     pub max_backlog: usize,
-    /// Bytes of large messages to send to one destination at once, and then not again for
-    /// `burst_interval`. The receiver's socket buffer must hold a few of them.
+    /// Bytes of large messages to send to one destination at once, and in each `burst_interval`.
+    /// The receiver's socket buffer must hold a few of them.
     pub burst: usize,
-    /// Time between two bursts.
+    /// How long a full burst takes up; one of half the size, half as long.
     pub burst_interval: Duration,
     /// How much to hold of large messages that have arrived in part.
     pub assembly: Assembly,

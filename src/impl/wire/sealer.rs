@@ -119,14 +119,18 @@ impl Sealer {
 
     /// Hands all small messages, and a burst of each destination's large ones if `bulk`, to `emit`
     /// as (destination, datagrams, size): all datagrams but the last have exactly that size.
-    pub fn drain(&mut self, bulk: bool, mut emit: impl FnMut(u64, &[u8], usize)) {
+    /// Returns the bytes of large messages in the largest burst.
+    pub fn drain(&mut self, bulk: bool, mut emit: impl FnMut(u64, &[u8], usize)) -> usize {
         let size = self.limits.max_datagram;
+        let mut largest = 0;
         self.index.clear();
         let idle = mem::take(&mut self.draining);
         let mut draining = mem::replace(&mut self.active, idle);
         for mut outbox in draining.drain(..) {
             if bulk {
-                self.backlog -= outbox.pack_burst(self.limits.burst);
+                let (packed, ended) = outbox.pack_burst(self.limits.burst);
+                self.backlog -= ended;
+                largest = largest.max(packed);
             }
             let datagrams = outbox.packer.finish();
             if !datagrams.is_empty() {
@@ -137,6 +141,7 @@ impl Sealer {
             self.recycle(outbox);
         }
         self.draining = draining;
+        largest
     }
 
     fn try_push<M: Serialize + ?Sized>(&mut self, to: u64, message: &M) -> Result<(), Refused> {
@@ -215,8 +220,8 @@ struct Large {
 }
 
 impl Outbox {
-    /// Packs chunks up to `burst` bytes, and returns the size of the messages that ended.
-    fn pack_burst(&mut self, burst: usize) -> usize {
+    /// Packs chunks up to `burst` bytes. Returns how many, and the size of the messages that ended.
+    fn pack_burst(&mut self, burst: usize) -> (usize, usize) {
         let (mut packed, mut ended) = (0, 0);
         while packed < burst {
             let Some(large) = self.large.front_mut() else { break };
@@ -235,7 +240,7 @@ impl Outbox {
                 self.large.pop_front();
             }
         }
-        ended
+        (packed, ended)
     }
 }
 
