@@ -103,7 +103,7 @@ impl<C: Command> Step<'_, C> {
             Rpc::RequestVote { last } => self.on_request_vote(from, last),
             Rpc::RequestVoteReply => self.on_vote(from),
             Rpc::AppendEntries { prev, entries, commit } => {
-                self.on_append_entries(from, prev, &entries, commit);
+                self.on_append_entries(from, prev, entries, commit);
             }
             Rpc::AppendEntriesReply(outcome) => self.on_append_entries_reply(from, outcome),
         }

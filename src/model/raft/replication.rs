@@ -66,7 +66,7 @@ impl<C: Command> Step<'_, C> {
         &mut self,
         from: NodeId,
         prev: Position,
-        entries: &[Entry<C>],
+        entries: Vec<Entry<C>>,
         commit: Index,
     ) {
         assert!(!self.state.is_leader(), "{} has two leaders", self.state.term());
@@ -79,12 +79,13 @@ impl<C: Command> Step<'_, C> {
             self.send(from, Rpc::AppendEntriesReply(outcome));
             return;
         }
-        self.take_entries(prev, entries);
+        let is_heartbeat = entries.is_empty();
         let matched = Index(prev.index.0 + entries.len() as u64);
+        self.take_entries(prev, entries);
         // Only what this request has shown to agree with the leader's log: behind `matched` there
         // may be entries of a deposed leader [Raft Fig. 2, "index of last new entry"].
         self.state.commit = self.state.commit.max(commit.min(matched));
-        if !entries.is_empty() {
+        if !is_heartbeat {
             self.send(from, Rpc::AppendEntriesReply(Outcome::Matched(matched)));
         }
     }
@@ -92,7 +93,7 @@ impl<C: Command> Step<'_, C> {
     /// "If an existing entry conflicts with a new one (same index but different terms), delete the
     /// existing entry and all that follow it" [Raft Fig. 2]. Without a conflict nothing is deleted:
     /// the request may be an old one, and what follows may already be acknowledged.
-    fn take_entries(&mut self, prev: Position, entries: &[Entry<C>]) {
+    fn take_entries(&mut self, prev: Position, entries: Vec<Entry<C>>) {
         let log = &mut self.state.persistent.log;
         let mut index = prev.index;
         let mut changed = false;
@@ -106,7 +107,7 @@ impl<C: Command> Step<'_, C> {
                 }
                 None => {}
             }
-            log.push(entry.clone());
+            log.push(entry);
             changed = true;
         }
         if changed {
