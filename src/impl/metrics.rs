@@ -13,7 +13,7 @@ pub struct Metrics {
     pub steps: u64,
     /// Handler calls for a timer.
     pub timeouts: u64,
-    /// States saved. Of several in one turn only the newest is.
+    /// States saved.
     pub saves: u64,
     /// Times the journal was synced.
     pub syncs: u64,

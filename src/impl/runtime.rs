@@ -1,7 +1,7 @@
 //! The event loop: one actor, its endpoint, its journal and its timers.
 //!
-//! A turn of the loop takes in whatever is ready, runs the handlers, saves and syncs once, and only
-//! then sends and starts timers. To the outside that equals the atomic steps of the model with some
+//! A turn of the loop takes in whatever is ready, runs the handlers, syncs what they save, once, and
+//! only then sends and starts timers. To the outside that equals the atomic steps of the model with some
 //! messages lost or late: nothing that depends on a state is seen before the state is durable.
 //!
 //! Two rules keep it live. Each turn receives before it looks at timers, and a timer fires at most
@@ -10,7 +10,7 @@
 //!
 //! Two rules keep it honest. A journal that fails stops the node, since nobody knows what the disk
 //! holds then. A handler that panics, such as by a violated invariant, stops the node before
-//! anything of that turn was saved or sent.
+//! anything of that turn was synced or sent.
 
 use crate::clock;
 use crate::endpoint::Endpoint;
@@ -93,13 +93,14 @@ pub struct Node<A: Actor, T, J> {
     /// Choices drawn and not yet delivered, by their key.
     choices: BTreeMap<String, A::Random>,
     pending: Pending<A>,
+    /// Whether the journal has something to sync.
+    unsynced: bool,
     metrics: Metrics,
 }
 
 /// What handlers have asked for that waits for the end of the turn. Messages to other participants
 /// wait in the endpoint.
 struct Pending<A: Actor> {
-    save: Option<A::Storage>,
     to_mailboxes: Vec<(Id, A::Msg)>,
     to_self: Vec<A::Msg>,
 }
@@ -130,7 +131,8 @@ where
             mailboxes: BTreeMap::new(),
             timers: Timers::default(),
             choices: BTreeMap::new(),
-            pending: Pending { save: None, to_mailboxes: Vec::new(), to_self: Vec::new() },
+            pending: Pending { to_mailboxes: Vec::new(), to_self: Vec::new() },
+            unsynced: false,
             metrics: Metrics::default(),
         }
     }
@@ -165,20 +167,21 @@ where
         let mut out = Out::new();
         let state = self.actor.on_start(self.id, &self.storage.take(), &mut out);
         let mut state = Cow::Owned(state);
-        self.apply(out);
+        self.apply(out)?;
         let mut inbox = Vec::new();
         let mut requests = Requests::default();
         loop {
             self.commit()?;
             self.take_in(&mut inbox, &mut requests)?;
+            self.meet()?;
             if requests.stop {
                 return self.journal.close().map_err(Failure::Journal);
             }
             for (from, message) in inbox.drain(..) {
-                self.step(|actor, id, out| actor.on_msg(id, &mut state, from, message, out));
+                self.step(|actor, id, out| actor.on_msg(id, &mut state, from, message, out))?;
             }
-            self.deliver_choices(&mut state);
-            self.fire_timers(&mut state);
+            self.deliver_choices(&mut state)?;
+            self.fire_timers(&mut state)?;
         }
     }
 
@@ -207,45 +210,63 @@ where
         Ok(())
     }
 
-    fn deliver_choices(&mut self, state: &mut Cow<'_, A::State>) {
+    /// Remembers the servers met in this turn, ahead of whatever their messages make it save.
+    fn meet(&mut self) -> Result<(), Failure> {
+        for (server, incarnation) in self.endpoint.peers().take_met() {
+            self.journal.meet(server, incarnation).map_err(Failure::Journal)?;
+            self.unsynced = true;
+        }
+        Ok(())
+    }
+
+    fn deliver_choices(&mut self, state: &mut Cow<'_, A::State>) -> Result<(), Failure> {
         if self.choices.is_empty() {
-            return;
+            return Ok(());
         }
         let keys: Vec<_> = self.choices.keys().cloned().collect();
         for key in keys {
             // A handler called just before may have withdrawn it.
             if let Some(choice) = self.choices.remove(&key) {
-                self.step(|actor, id, out| actor.on_random(id, state, &choice, out));
+                self.step(|actor, id, out| actor.on_random(id, state, &choice, out))?;
             }
         }
+        Ok(())
     }
 
     /// Fires the timers that are due. One that is set again meanwhile does not run before the end
     /// of the turn, so each fires at most once.
-    fn fire_timers(&mut self, state: &mut Cow<'_, A::State>) {
+    fn fire_timers(&mut self, state: &mut Cow<'_, A::State>) -> Result<(), Failure> {
         if self.timers.next_due().is_none() {
-            return;
+            return Ok(());
         }
         let now = clock::now();
         while let Some(timer) = self.timers.take_due(now) {
             self.metrics.timeouts += 1;
-            self.step(|actor, id, out| actor.on_timeout(id, state, &timer, out));
+            self.step(|actor, id, out| actor.on_timeout(id, state, &timer, out))?;
         }
+        Ok(())
     }
 
-    fn step(&mut self, handler: impl FnOnce(&A, Id, &mut Out<A>)) {
+    fn step(&mut self, handler: impl FnOnce(&A, Id, &mut Out<A>)) -> Result<(), Failure> {
         let mut out = Out::new();
         handler(&self.actor, self.id, &mut out);
         self.metrics.steps += 1;
-        self.apply(out);
+        self.apply(out)
     }
 
     /// Notes what a handler asked for. Nothing of it is visible outside before the commit.
-    fn apply(&mut self, out: Out<A>) {
+    ///
+    /// The journal takes each state at once, and not only the turn's last: a state that waited here
+    /// would share its structure with the one that the next handler changes, and make it copy.
+    fn apply(&mut self, out: Out<A>) -> Result<(), Failure> {
         for command in out {
             match command {
                 Command::Send(to, message) => self.post(to, message),
-                Command::Save(storage) => self.pending.save = Some(storage),
+                Command::Save(storage) => {
+                    self.journal.save(&storage).map_err(Failure::Journal)?;
+                    self.metrics.saves += 1;
+                    self.unsynced = true;
+                }
                 Command::SetTimer(timer, range) => {
                     let duration = self.options.rng.duration(&range);
                     self.timers.set(&timer, duration);
@@ -261,6 +282,7 @@ where
                 }
             }
         }
+        Ok(())
     }
 
     fn post(&mut self, to: Id, message: A::Msg) {
@@ -291,18 +313,9 @@ where
     }
 
     fn persist(&mut self) -> io::Result<()> {
-        let mut dirty = false;
-        for (server, incarnation) in self.endpoint.peers().take_met() {
-            self.journal.meet(server, incarnation)?;
-            dirty = true;
-        }
-        if let Some(storage) = self.pending.save.take() {
-            self.journal.save(&storage)?;
-            self.metrics.saves += 1;
-            dirty = true;
-        }
-        if dirty {
+        if self.unsynced {
             self.journal.sync()?;
+            self.unsynced = false;
             self.metrics.syncs += 1;
         }
         Ok(())

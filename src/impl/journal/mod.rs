@@ -8,9 +8,9 @@ use std::io;
 
 /// Durable storage for an actor's state.
 ///
-/// The event loop calls [`save`](Self::save) at most once in a turn, with the newest state, then
-/// [`sync`](Self::sync), and sends nothing before both have returned. An error stops the node:
-/// after a failed sync nobody knows what the disk holds, so there is nothing sound to retry.
+/// The event loop calls [`save`](Self::save) with each new state, and [`sync`](Self::sync) once at
+/// the end of a turn that saved any; it sends nothing before that has returned. An error stops the
+/// node: after a failed sync nobody knows what the disk holds, so there is nothing sound to retry.
 pub trait Journal<S> {
     /// Accepts `storage` as the state to keep. It may still be lost until the next sync.
     ///
