@@ -6,12 +6,15 @@ use crate::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::ops::{Add, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// What goes wrong, each with its probability from 0 to 1 for a datagram. Nothing by default.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Plan {
     /// It is lost.
     pub drop: f64,
@@ -42,14 +45,54 @@ impl Plan {
     }
 }
 
+/// How many datagrams met which fault.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Lost by chance.
+    pub dropped: u64,
+    /// Sent twice.
+    pub duplicated: u64,
+    /// Sent with a flipped bit.
+    pub corrupted: u64,
+    /// Held back until the next receive.
+    pub reordered: u64,
+    /// Held back for a time.
+    pub delayed: u64,
+    /// Lost between a blocked pair.
+    pub blocked: u64,
+}
+
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            dropped: self.dropped + other.dropped,
+            duplicated: self.duplicated + other.duplicated,
+            corrupted: self.corrupted + other.corrupted,
+            reordered: self.reordered + other.reordered,
+            delayed: self.delayed + other.delayed,
+            blocked: self.blocked + other.blocked,
+        }
+    }
+}
+
 /// The plan of one or more transports, which any thread may change while they run.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Plan>>);
+pub struct Faults {
+    plan: Arc<Mutex<Plan>>,
+    tally: Arc<Mutex<Tally>>,
+}
 
 impl Faults {
     /// The plan as it is, to read or change; datagrams wait while it is held.
     pub fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.plan)
+    }
+
+    /// What has gone wrong so far.
+    pub fn tally(&self) -> Tally {
+        *lock(&self.tally)
     }
 
     /// Nothing goes wrong from now on. What was delayed still arrives when it is due.
@@ -75,19 +118,25 @@ impl<T: Transport> Faulty<T> {
         Self { inner, faults, rng: Rng::seeded(seed), late: BTreeMap::new(), count: 0 }
     }
 
-    fn send_one(&mut self, plan: &Plan, to: SocketAddr, datagram: &[u8]) {
+    fn send_one(&mut self, plan: &Plan, tally: &mut Tally, to: SocketAddr, datagram: &[u8]) {
         if self.rng.chance(plan.drop) {
+            tally.dropped += 1;
             return;
         }
         let mut bytes = datagram.to_vec();
         if self.rng.chance(plan.corrupt) && !bytes.is_empty() {
             let at = self.rng.index(bytes.len());
             bytes[at] ^= 1 << self.rng.below(8);
+            tally.corrupted += 1;
         }
         let wait = if self.rng.chance(plan.delay) {
+            tally.delayed += 1;
             Some(self.rng.duration(&plan.delay_by))
+        } else if self.rng.chance(plan.reorder) {
+            tally.reordered += 1;
+            Some(Duration::ZERO)
         } else {
-            self.rng.chance(plan.reorder).then_some(Duration::ZERO)
+            None
         };
         match wait {
             Some(wait) => {
@@ -113,15 +162,21 @@ impl<T: Transport> Faulty<T> {
 impl<T: Transport> Transport for Faulty<T> {
     fn send(&mut self, to: SocketAddr, datagrams: &[u8], size: usize) {
         let plan = self.faults.plan().clone();
+        let mut tally = Tally::default();
+        let datagrams = datagrams.chunks(size.max(1));
         if plan.blocked.contains(&(self.inner.local(), to)) {
-            return;
-        }
-        for datagram in datagrams.chunks(size.max(1)) {
-            self.send_one(&plan, to, datagram);
-            if self.rng.chance(plan.duplicate) {
-                self.send_one(&plan, to, datagram);
+            tally.blocked = datagrams.len() as u64;
+        } else {
+            for datagram in datagrams {
+                self.send_one(&plan, &mut tally, to, datagram);
+                if self.rng.chance(plan.duplicate) {
+                    tally.duplicated += 1;
+                    self.send_one(&plan, &mut tally, to, datagram);
+                }
             }
         }
+        let mut total = lock(&self.faults.tally);
+        *total = *total + tally;
     }
 
     fn receive(
@@ -147,4 +202,8 @@ impl<T: Transport> Transport for Faulty<T> {
     fn counters(&self) -> Counters {
         self.inner.counters()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

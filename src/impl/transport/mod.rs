@@ -9,7 +9,7 @@ mod memory;
 mod tests;
 mod udp;
 
-pub use fault::{Faults, Faulty, Plan};
+pub use fault::{Faults, Faulty, Plan, Tally};
 pub use memory::{Memory, MemoryNet};
 pub use udp::Udp;
 

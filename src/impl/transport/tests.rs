@@ -163,6 +163,39 @@ fn faults_are_drawn_by_plan_and_seed() {
 }
 
 #[test]
+fn what_goes_wrong_is_counted() {
+    let (from, to) = memory();
+    let faults = Faults::default();
+    let mut from = Faulty::new(from, faults.clone(), 1);
+    let mut meet = |plan: Plan| {
+        let before = faults.tally();
+        *faults.plan() = plan;
+        from.send(to.local(), &[1, 2, 3], 1);
+        (before, faults.tally())
+    };
+    let always = |change: fn(&mut Plan)| {
+        let mut plan = Plan::default();
+        change(&mut plan);
+        plan
+    };
+    let (before, _) = meet(Plan::default());
+    assert_eq!(before, Tally::default());
+    let (before, after) = meet(always(|plan| plan.drop = 1.0));
+    assert_eq!((before, after), (Tally::default(), Tally { dropped: 3, ..before }));
+    let (before, after) = meet(always(|plan| plan.duplicate = 1.0));
+    assert_eq!(after, Tally { duplicated: 3, ..before });
+    let (before, after) = meet(always(|plan| plan.corrupt = 1.0));
+    assert_eq!(after, Tally { corrupted: 3, ..before });
+    let (before, after) = meet(always(|plan| plan.reorder = 1.0));
+    assert_eq!(after, Tally { reordered: 3, ..before });
+    let (before, after) = meet(always(|plan| plan.delay = 1.0));
+    assert_eq!(after, Tally { delayed: 3, ..before });
+    let (before, after) =
+        meet(always(|plan| plan.block(&[MemoryNet::address(1)], &[MemoryNet::address(2)])));
+    assert_eq!(after, Tally { blocked: 3, ..before });
+}
+
+#[test]
 fn a_delayed_datagram_ends_the_wait_and_leaves_when_due() {
     let (from, mut to) = memory();
     let faults = Faults::default();
