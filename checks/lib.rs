@@ -4,4 +4,5 @@ pub mod counterexample;
 pub mod engine;
 pub mod mutants;
 pub mod portfolio;
+pub mod recorded;
 pub mod report;

@@ -1,6 +1,7 @@
 //! What can be asked for on the command line; one file for each command.
 
 mod bench;
+mod chaos;
 mod check;
 mod explore;
 mod kv;
@@ -49,6 +50,7 @@ struct Arguments {
 enum Command {
     Check(check::Arguments),
     Explore(explore::Arguments),
+    Chaos(chaos::Arguments),
     Up(up::Arguments),
     Serve(serve::Arguments),
     Get(kv::Get),
@@ -70,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
     let exit = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Get(get) => get.run(),

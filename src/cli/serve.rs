@@ -1,9 +1,12 @@
 //! `shardwright serve`: one server of a cluster.
 
+use std::io::{self, Write, stdin, stdout};
 use std::path::PathBuf;
 
 use runtime::cluster::Cluster;
 use runtime::server::{Server, data_directory};
+use runtime::threads;
+use runtime::transport::{Faults, Faulty};
 
 use super::{Exit, complain, up};
 
@@ -25,6 +28,9 @@ pub(crate) struct Arguments {
     /// This is a new server: there is no log yet
     #[arg(long)]
     first_start: bool,
+    /// For `chaos`: take network faults from standard input, drawn with this seed
+    #[arg(long, value_name = "SEED", hide = true)]
+    faults: Option<u64>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Exit {
@@ -39,8 +45,34 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn start(arguments: &Arguments) -> Result<Server, Box<dyn std::error::Error>> {
     let cluster = Cluster::load(&arguments.config)?;
-    let place = data_directory(&cluster, arguments.node, arguments.first_start)?;
-    let server = Server::start(&cluster, arguments.node, place)?;
-    println!("n{} at {}", arguments.node, cluster.node[usize::from(arguments.node)].address);
+    let node = arguments.node;
+    let place = data_directory(&cluster, node, arguments.first_start)?;
+    let server = match arguments.faults {
+        None => Server::start(&cluster, node, place)?,
+        Some(seed) => {
+            let faults = Faults::default();
+            let faulty = |udp| Ok(Faulty::new(udp, faults.clone(), seed));
+            let server = Server::start_on(&cluster, node, place, faulty)?;
+            let handle = server.handle().clone();
+            threads::spawn("faults", move || {
+                if let Err(error) = follow(&faults) {
+                    complain(format!("no more faults: {error}"));
+                }
+                handle.stop();
+            })?;
+            server
+        }
+    };
+    println!("n{node} at {}", cluster.node[usize::from(node)].address);
     Ok(server)
+}
+
+/// Does what standard input says, until it ends: each line is a plan, and is answered with what has
+/// gone wrong so far.
+fn follow(faults: &Faults) -> io::Result<()> {
+    for line in stdin().lines() {
+        *faults.plan() = serde_json::from_str(&line?)?;
+        writeln!(stdout(), "{}", serde_json::to_string(&faults.tally())?)?;
+    }
+    Ok(())
 }

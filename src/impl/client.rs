@@ -193,6 +193,12 @@ impl<T: Transport> Client<T> {
         }
     }
 
+    /// Who leads, as far as is known: who answered last, or was named by who did.
+    #[must_use]
+    pub fn leader(&self) -> NodeId {
+        self.leader
+    }
+
     /// What went through the socket.
     #[must_use]
     pub fn counters(&self) -> Counters {

@@ -1,0 +1,201 @@
+//! The clients: threads with a socket and several sessions each, asking one operation after another.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use checks::recorded::Recorded;
+use runtime::client::{Client, Outcome, SessionId};
+use runtime::cluster::Cluster;
+use runtime::rng::Rng;
+use runtime::threads;
+use runtime::transport::{Faults, Faulty, Udp, Wait};
+
+use super::recorder::Recorder;
+use super::workload::Workload;
+
+/// Sessions of a client. They share its socket.
+const SESSIONS: usize = 4;
+
+/// How long a session rests between two operations, at most.
+const REST: Duration = Duration::from_millis(20);
+
+/// How long a session waits for an answer. Most wait for longer than an election takes; some give
+/// up early, so that there are operations of which nobody knows whether they happened.
+const PATIENCE: Duration = Duration::from_secs(4);
+const IMPATIENCE: Duration = Duration::from_millis(300);
+
+/// What everyone may know of the load while it lasts.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    over: AtomicBool,
+    leader: AtomicU16,
+    done: AtomicU64,
+    unknown: AtomicU64,
+}
+
+impl Board {
+    /// Who answered last.
+    pub(super) fn leader(&self) -> u16 {
+        self.leader.load(Ordering::Relaxed)
+    }
+
+    /// How many operations were done, and how many ended as unknown.
+    pub(super) fn ended(&self) -> (u64, u64) {
+        (self.done.load(Ordering::Relaxed), self.unknown.load(Ordering::Relaxed))
+    }
+}
+
+/// Clients at work.
+pub(super) struct Load {
+    board: Arc<Board>,
+    clients: Vec<JoinHandle<io::Result<Vec<Recorded>>>>,
+}
+
+impl Load {
+    /// Lets so many clients loose on a cluster, whose datagrams meet `faults`.
+    pub(super) fn start(
+        cluster: &Cluster,
+        clients: u16,
+        faults: &Faults,
+        seed: u64,
+        beginning: Instant,
+    ) -> io::Result<Self> {
+        let mut load = Self { board: Arc::default(), clients: Vec::new() };
+        let mut rng = Rng::seeded(seed);
+        for number in 0..clients {
+            let client = connect(cluster, faults, rng.next_u64())?;
+            let mut worker = Worker::new(client, number, &mut rng, beginning, &load.board);
+            let work = move || worker.work().map(|()| worker.recorder.finish());
+            load.clients.push(threads::spawn(&format!("client {number}"), work)?);
+        }
+        Ok(load)
+    }
+
+    pub(super) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Calls nothing more, waits for the last answers, and gives what was recorded.
+    pub(super) fn finish(self) -> io::Result<Vec<Recorded>> {
+        self.board.over.store(true, Ordering::Relaxed);
+        let mut recorded = Vec::new();
+        for client in self.clients {
+            let died = |_| Err(io::Error::other("a client panicked"));
+            recorded.extend(client.join().unwrap_or_else(died)?);
+        }
+        Ok(recorded)
+    }
+}
+
+/// A client's connection, with faults.
+pub(super) fn connect(
+    cluster: &Cluster,
+    faults: &Faults,
+    seed: u64,
+) -> io::Result<Client<Faulty<Udp>>> {
+    let socket = Udp::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    Ok(Client::new(cluster, Faulty::new(socket, faults.clone(), seed)))
+}
+
+/// One client at work.
+struct Worker {
+    client: Client<Faulty<Udp>>,
+    sessions: Vec<(SessionId, Turn)>,
+    workload: Workload,
+    recorder: Recorder,
+    rng: Rng,
+    beginning: Instant,
+    board: Arc<Board>,
+}
+
+/// What a session is at.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// It rests until then.
+    Rests(Instant),
+    /// It waits for an answer until then.
+    Waits(Instant),
+}
+
+impl Worker {
+    fn new(
+        mut client: Client<Faulty<Udp>>,
+        number: u16,
+        rng: &mut Rng,
+        beginning: Instant,
+        board: &Arc<Board>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            sessions: (0..SESSIONS).map(|_| (client.open(), Turn::Rests(now))).collect(),
+            client,
+            workload: Workload::new(format!("c{number}"), Rng::seeded(rng.next_u64())),
+            recorder: Recorder::new(beginning),
+            rng: Rng::seeded(rng.next_u64()),
+            beginning,
+            board: Arc::clone(board),
+        }
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        loop {
+            let over = self.board.over.load(Ordering::Relaxed);
+            if over && self.sessions.iter().all(|(_, turn)| matches!(turn, Turn::Rests(_))) {
+                return Ok(());
+            }
+            let now = Instant::now();
+            for at in 0..self.sessions.len() {
+                match self.sessions[at] {
+                    (_, Turn::Rests(until)) if until <= now && !over => self.call(at),
+                    (session, Turn::Waits(until)) if until <= now => {
+                        let outcome = self.client.give_up(session).unwrap_or(Outcome::Unknown);
+                        self.end(session, outcome);
+                    }
+                    (_, Turn::Rests(_) | Turn::Waits(_)) => {}
+                }
+            }
+            for (session, outcome) in self.client.poll(Wait::Until(self.next(now, over)))? {
+                self.end(session, outcome);
+            }
+        }
+    }
+
+    fn call(&mut self, at: usize) {
+        let (session, turn) = &mut self.sessions[at];
+        let op = self.workload.next(self.beginning.elapsed());
+        let patience = if self.rng.chance(0.2) { IMPATIENCE } else { PATIENCE };
+        *turn = Turn::Waits(Instant::now() + patience);
+        self.recorder.call(self.client.id(*session), op.clone());
+        self.client.invoke(*session, op);
+    }
+
+    fn end(&mut self, session: SessionId, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Done(_) | Outcome::NotDone => &self.board.done,
+            Outcome::Unknown => &self.board.unknown,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if matches!(outcome, Outcome::Done(_)) {
+            self.board.leader.store(self.client.leader().0, Ordering::Relaxed);
+        }
+        if let Some(operation) = self.recorder.end(self.client.id(session), outcome) {
+            self.workload.learn(operation);
+        }
+        let rest = self.rng.duration(&(Duration::ZERO..REST));
+        self.sessions[session.index()].1 = Turn::Rests(Instant::now() + rest);
+    }
+
+    /// When there is something to do again, whatever comes in; soon, to see when it is all over.
+    fn next(&self, now: Instant, over: bool) -> Instant {
+        let moments = self.sessions.iter().filter_map(|(_, turn)| match turn {
+            Turn::Rests(_) if over => None,
+            Turn::Rests(until) | Turn::Waits(until) => Some(*until),
+        });
+        let soon = now + Duration::from_millis(50);
+        moments.min().map_or(soon, |moment| moment.min(soon))
+    }
+}

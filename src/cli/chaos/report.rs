@@ -1,0 +1,103 @@
+//! What a run has found, for people and for machines.
+
+use std::io::{IsTerminal, stdout};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use super::figures::{Faults, Latency, Operations};
+use super::verdict::{Findings, Verdict};
+
+/// What a run has found.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) verdict: Verdict,
+    pub(super) seed: u64,
+    pub(super) servers: u16,
+    pub(super) clients: u16,
+    /// How long the load lasted.
+    pub(super) seconds: f64,
+    pub(super) operations: Operations,
+    pub(super) latency: Latency,
+    /// How many entries the servers' logs have in the end, if they are equal.
+    pub(super) log_entries: Option<usize>,
+    pub(super) faults: Vec<Faults>,
+    #[serde(flatten)]
+    pub(super) findings: Findings,
+}
+
+/// Widest that the table gets where there is no terminal to fit it to.
+const REPORT_COLUMNS: u16 = 100;
+
+impl Report {
+    /// Says it on standard output.
+    pub(super) fn print(&self) {
+        println!("{}", self.table());
+        let Self { operations: Operations { done, not_done, unknown }, latency, .. } = self;
+        let rate = *done as f64 / self.seconds;
+        println!(
+            "{} operations done ({rate:.0}/s), {} not done, {} unknown; {} appends found once",
+            HumanCount(*done),
+            HumanCount(*not_done),
+            HumanCount(*unknown),
+            HumanCount(self.findings.appends_found as u64),
+        );
+        println!(
+            "latency p50 {:.1} ms, p99 {:.1} ms, max {:.0} ms; longest unavailability {:.0} ms",
+            latency.p50_ms, latency.p99_ms, latency.max_ms, latency.longest_unavailability_ms,
+        );
+        if let Some(entries) = self.log_entries {
+            let entries = HumanCount(entries as u64);
+            println!("{} equal logs of {entries} entries, which give every answer", self.servers);
+        }
+        for violation in &self.findings.violations {
+            println!("\nviolated: {violation}");
+        }
+        for missing in &self.findings.not_exercised {
+            println!("\nnot exercised: {missing}");
+        }
+        let verdict = match self.verdict {
+            Verdict::Passed => "passed",
+            Verdict::Violated => "violated",
+            Verdict::NotExercised => "not exercised",
+        };
+        println!("\n{verdict} (seed {})", self.seed);
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_preset(presets::UTF8_FULL_CONDENSED);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        if !stdout().is_terminal() {
+            table.set_width(REPORT_COLUMNS);
+        }
+        table.set_header(["fault", "times", "befell", "first done after, ms (median, worst)"]);
+        for Faults { kind, times, effect, first_done_after_ms } in &self.faults {
+            let thing = match *kind {
+                "kill" | "kill-all" | "pause" => "servers",
+                _ => "datagrams",
+            };
+            table.add_row([
+                (*kind).to_owned(),
+                times.to_string(),
+                format!("{} {thing}", HumanCount(*effect)),
+                median_and_worst(first_done_after_ms),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+}
+
+fn median_and_worst(after: &[Option<f64>]) -> String {
+    let known: Option<Vec<f64>> = after.iter().copied().collect();
+    let Some(mut known) = known else { return "never".to_owned() };
+    known.sort_unstable_by(f64::total_cmp);
+    match known.last() {
+        Some(worst) => format!("{:.0}, {worst:.0}", known[known.len() / 2]),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,134 @@
+//! What the clients ask: few keys, so that they meet; values that occur once, so that what is read
+//! tells who wrote it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use checks::recorded::appends::END;
+use model::history::Operation;
+use model::kv::command::{Key, Op, Output, Value};
+use runtime::rng::Rng;
+
+/// Keys that are written in every way. The first is the hot one.
+const REGISTERS: u64 = 5;
+
+/// Keys that are appended to at a time. They are never written otherwise, so that in the end they
+/// show every append.
+const LOGS: u64 = 2;
+
+/// How long a key is appended to, before another takes its place: it is read whole.
+const LOG_SPAN: Duration = Duration::from_secs(1);
+
+/// All keys that a load of this length may have touched.
+pub(super) fn keys(run: Duration) -> Vec<Key> {
+    let spans = run.as_millis() / LOG_SPAN.as_millis();
+    let logs = (0..=spans).flat_map(|span| (0..LOGS).map(move |log| log_key(log, span)));
+    (0..REGISTERS).map(register_key).chain(logs).collect()
+}
+
+fn register_key(register: u64) -> Key {
+    Key::from(format!("register-{register}"))
+}
+
+fn log_key(log: u64, span: u128) -> Key {
+    Key::from(format!("log-{log}-{span}"))
+}
+
+/// Thinks up operations for one client.
+pub(super) struct Workload {
+    /// Part of every value, and of no other client's.
+    name: String,
+    written: u64,
+    rng: Rng,
+    /// What the client believes the registers to hold.
+    believed: BTreeMap<Key, Option<Value>>,
+}
+
+impl Workload {
+    pub(super) fn new(name: String, rng: Rng) -> Self {
+        Self { name, written: 0, rng, believed: BTreeMap::new() }
+    }
+
+    /// The next operation, when the run has lasted so long.
+    pub(super) fn next(&mut self, elapsed: Duration) -> Op {
+        if self.rng.chance(0.4) {
+            let span = elapsed.as_millis() / LOG_SPAN.as_millis();
+            let key = log_key(self.rng.below(LOGS), span);
+            return if self.rng.chance(0.75) {
+                Op::Append(key, self.value())
+            } else {
+                Op::Get(key)
+            };
+        }
+        let cold = self.rng.chance(0.5);
+        let key = register_key(if cold { self.rng.below(REGISTERS) } else { 0 });
+        match self.rng.below(10) {
+            0..3 => Op::Get(key),
+            3..5 => Op::Put(key, self.value()),
+            5..8 => {
+                let expected = self.believed.get(&key).cloned().flatten();
+                Op::Cas { key, expected, new: self.value() }
+            }
+            8 => Op::Append(key, self.value()),
+            _ => Op::Delete(key),
+        }
+    }
+
+    /// Learns from an operation that has ended.
+    pub(super) fn learn(&mut self, operation: &Operation) {
+        let Operation { op, output: Some(output), .. } = operation else { return };
+        let now = match (op, output) {
+            (_, Output::Value(value) | Output::Mismatch(value)) => value.clone(),
+            (Op::Put(_, value) | Op::Cas { new: value, .. }, _) => Some(value.clone()),
+            (Op::Delete(_), _) => None,
+            (Op::Append(..) | Op::Get(_), _) => return,
+        };
+        self.believed.insert(op.key().clone(), now);
+    }
+
+    /// A value that occurs once.
+    fn value(&mut self) -> Value {
+        self.written += 1;
+        Value::from(format!("{}.{}{}", self.name, self.written, char::from(END)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_operation_comes_up_and_every_value_once() {
+        let run = Duration::from_secs(3);
+        let mut workload = Workload::new("c1".into(), Rng::seeded(1));
+        let mut values = BTreeSet::new();
+        let mut kinds = [0; 5];
+        let keys: BTreeSet<Key> = keys(run).into_iter().collect();
+        for moment in 0..3_000 {
+            let op = workload.next(Duration::from_millis(moment));
+            assert!(keys.contains(op.key()), "{op}");
+            assert!(op.value().is_none_or(|value| values.insert(value.clone())), "{op}");
+            kinds[match op {
+                Op::Get(_) => 0,
+                Op::Put(..) => 1,
+                Op::Append(..) => 2,
+                Op::Cas { .. } => 3,
+                Op::Delete(_) => 4,
+            }] += 1;
+        }
+        assert!(kinds.iter().all(|count| *count > 50), "{kinds:?}");
+    }
+
+    #[test]
+    fn logs_are_only_appended_to_and_read() {
+        let mut workload = Workload::new("c1".into(), Rng::seeded(1));
+        for _ in 0..1_000 {
+            let op = workload.next(Duration::ZERO);
+            if op.key().0.starts_with(b"log") {
+                assert!(matches!(op, Op::Append(..) | Op::Get(_)), "{op}");
+            }
+        }
+    }
+}
