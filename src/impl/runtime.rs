@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::rng::Rng;
 use crate::timers::Timers;
 use crate::transport::{Transport, Wait};
+use model::violation::Violation;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Command, Id, Out};
@@ -322,8 +323,11 @@ where
     }
 }
 
-/// What a panic said.
+/// What a panic said: a violated invariant its name and values, any other its words.
 fn message(panic: &(dyn Any + Send)) -> String {
+    if let Some(violation) = panic.downcast_ref::<Violation>() {
+        return violation.to_string();
+    }
     let text = panic.downcast_ref::<&str>().map(|&text| text.to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no message".to_owned())

@@ -393,6 +393,19 @@ fn a_handler_that_panics_stops_the_node_before_it_sends() {
 }
 
 #[test]
+fn a_violated_invariant_is_reported_by_name() {
+    fn violate(event: &Event, _: &mut u64, _: &mut Out<Toy>) {
+        if let Event::Message(..) = event {
+            std::panic::panic_any(Violation::new("monotone", "the term fell from t2 to t1"));
+        }
+    }
+    let node = node(ONE, Toy(violate), MemoryNet::default().attach(1), &[], Volatile);
+    node.handle().inject(id(OBSERVER), Msg::Go);
+    let failure = node.run().unwrap_err().to_string();
+    assert_eq!(failure, "the node panicked: monotone: the term fell from t2 to t1");
+}
+
+#[test]
 fn a_peer_is_remembered_before_its_first_message_has_an_effect() {
     let log = Log::default();
     let net = MemoryNet::default();
