@@ -9,8 +9,8 @@ use super::error::{WalError, io_error};
 use super::header::{self, SEGMENT_HEADER, SegmentHeader};
 use super::segment::Segment;
 
-/// Bytes zeroed in one step: a few milliseconds of work on a slow disk.
-const STEP: usize = 1 << 20;
+/// Bytes zeroed in one step: little more work for the disk than a sync that writes nothing else.
+const STEP: usize = 256 << 10;
 static ZEROS: [u8; STEP] = [0; STEP];
 
 /// A segment file that is not part of the log yet; one left by a crash is removed.
@@ -29,9 +29,9 @@ impl Blank {
         Ok(Self { name, file, bytes: bytes as usize, filled: 0 })
     }
 
-    /// Makes some more zeros durable, if any are missing.
-    pub(super) fn grow(&mut self) -> Result<(), WalError> {
-        if self.filled < self.bytes {
+    /// Makes some more zeros durable, if there are fewer than `due`.
+    pub(super) fn grow(&mut self, due: usize) -> Result<(), WalError> {
+        if self.filled < self.bytes.min(due) {
             self.fill()?;
             self.file.sync().map_err(io_error("sync", &self.name))?;
         }

@@ -214,7 +214,8 @@ impl Wal {
         })
     }
 
-    /// Does a small part of the allocation of the next segment, if it is time for that.
+    /// Does a small part of the allocation of the next segment, if it is time for that: while the
+    /// third quarter of one segment fills, the whole of the next is allocated in proportion.
     ///
     /// Without this a full segment makes [`append`](Self::append) wait for the whole of it. Call it
     /// where a few milliseconds do no harm, such as after a step's messages are sent.
@@ -223,9 +224,9 @@ impl Wal {
     /// As for [`sync`](Self::sync).
     pub fn preallocate(&mut self) -> Result<(), WalError> {
         self.guard(|wal| {
-            if wal.segment.is_half_full() {
+            if let Some(due) = wal.segment.due_of_next() {
                 let mut blank = wal.take_blank()?;
-                blank.grow()?;
+                blank.grow(due)?;
                 wal.next = Some(blank);
             }
             Ok(())

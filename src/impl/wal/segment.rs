@@ -42,9 +42,11 @@ impl Segment {
         SegmentHeader { identity, sequence: sequence + 1, bytes, carried: chain }
     }
 
-    /// Whether it is time to think of the next segment.
-    pub(super) fn is_half_full(&self) -> bool {
-        2 * (self.synced + self.buffer.len()) >= self.header.bytes as usize
+    /// How many bytes of the next segment should be allocated by now: none before this one is half
+    /// full; as many as this one has, when it is three quarters full.
+    pub(super) fn due_of_next(&self) -> Option<usize> {
+        let used = self.synced + self.buffer.len();
+        (4 * used).checked_sub(2 * self.header.bytes as usize)
     }
 
     /// Whether a frame fits such that the segment can still be marked as continued.

@@ -192,7 +192,7 @@ fn a_preallocated_segment_leaves_little_to_do_at_rollover() {
     assert_eq!(faults.total(), quiet, "there is no hurry in an empty segment");
     (0..7).for_each(|_| wal.append(&big).unwrap());
     wal.sync().unwrap();
-    (0..10).for_each(|_| wal.preallocate().unwrap());
+    (0..16).for_each(|_| wal.preallocate().unwrap());
     assert_eq!(disk.names(), ["0000000001.wal", "0000000002.wal.tmp"]);
     let writes = faults.count(Operation::Write);
     wal.append(&big).unwrap();
