@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::rng::Rng;
 use crate::timers::Timers;
 use crate::transport::{Transport, Wait};
+use crate::wire::FIRST_CLIENT;
 use model::violation::Violation;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -205,6 +206,8 @@ where
             .map_err(Failure::Transport)?;
         self.handle.exchange(requests);
         inbox.append(&mut requests.messages);
+        // Requests first: then they are aboard what the servers' answers let leave.
+        inbox.sort_by_key(|(from, _)| (usize::from(*from) as u64) < FIRST_CLIENT);
         for (server, address) in requests.servers.drain(..) {
             self.endpoint.set_server(server, address);
         }
