@@ -20,6 +20,10 @@ use super::workload::Workload;
 /// Sessions of a client. They share its socket.
 const SESSIONS: usize = 4;
 
+/// This one only reads. So it stays with the server that it knows as long as that answers; should a
+/// leader go on to answer after it was deposed, this one is there to hear it.
+const READER: usize = 0;
+
 /// How long a session rests between two operations, at most.
 const REST: Duration = Duration::from_millis(20);
 
@@ -166,7 +170,9 @@ impl Worker {
 
     fn call(&mut self, at: usize) {
         let (session, turn) = &mut self.sessions[at];
-        let op = self.workload.next(self.beginning.elapsed());
+        let elapsed = self.beginning.elapsed();
+        let op =
+            if at == READER { self.workload.read(elapsed) } else { self.workload.next(elapsed) };
         let patience = if self.rng.chance(0.2) { IMPATIENCE } else { PATIENCE };
         *turn = Turn::Waits(Instant::now() + patience);
         self.recorder.call(self.client.id(*session), op.clone());

@@ -60,6 +60,7 @@ impl Process {
         if setup.first_start {
             command.arg("--first-start");
         }
+        command.env("RUST_BACKTRACE", "0"); // Its last words are to be short.
         // A group of its own, so that Ctrl-C ends this process, and this process the child.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).process_group(0);
         let mut child = command.spawn().map_err(host)?;

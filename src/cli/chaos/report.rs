@@ -54,8 +54,10 @@ impl Report {
         for violation in &self.findings.violations {
             println!("\nviolated: {violation}");
         }
-        for missing in &self.findings.not_exercised {
-            println!("\nnot exercised: {missing}");
+        if self.verdict == Verdict::NotExercised {
+            for missing in &self.findings.not_exercised {
+                println!("\nnot exercised: {missing}");
+            }
         }
         let verdict = match self.verdict {
             Verdict::Passed => "passed",

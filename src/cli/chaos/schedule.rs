@@ -145,12 +145,14 @@ pub(super) fn draw(seed: u64, run: Duration, servers: u16) -> Vec<Fault> {
         if kind.separates() {
             separated_until = end;
         }
-        let victim = if rng.chance(0.5) {
+        let victim = if rng.chance(0.6) {
             Victim::Leader
         } else {
             Victim::Server(rng.below(servers.into()) as u16)
         };
-        let rate = 0.05 + 0.3 * rng.below(1_000) as f64 / 1_000.0;
+        // From an unreliable network to one that an operation hardly gets through, which is where
+        // leaders change while much is under way.
+        let rate = 0.1 + 0.6 * rng.below(1_000) as f64 / 1_000.0;
         faults.push(Fault { kind, begin, end, victim, rate });
         begin += milliseconds(&mut rng, GAP);
     }

@@ -19,6 +19,9 @@ const LOGS: u64 = 2;
 /// How long a key is appended to, before another takes its place: it is read whole.
 const LOG_SPAN: Duration = Duration::from_secs(1);
 
+/// How many of the operations are on those.
+const LOG_SHARE: f64 = 0.4;
+
 /// All keys that a load of this length may have touched.
 pub(super) fn keys(run: Duration) -> Vec<Key> {
     let spans = run.as_millis() / LOG_SPAN.as_millis();
@@ -49,19 +52,20 @@ impl Workload {
         Self { name, written: 0, rng, believed: BTreeMap::new() }
     }
 
-    /// The next operation, when the run has lasted so long.
+    /// The next operation of one that only reads, when the run has lasted so long.
+    pub(super) fn read(&mut self, elapsed: Duration) -> Op {
+        let log = self.rng.chance(LOG_SHARE);
+        Op::Get(if log { self.log(elapsed) } else { self.register() })
+    }
+
+    /// The next operation of one that does everything.
     pub(super) fn next(&mut self, elapsed: Duration) -> Op {
-        if self.rng.chance(0.4) {
-            let span = elapsed.as_millis() / LOG_SPAN.as_millis();
-            let key = log_key(self.rng.below(LOGS), span);
-            return if self.rng.chance(0.75) {
-                Op::Append(key, self.value())
-            } else {
-                Op::Get(key)
-            };
+        if self.rng.chance(LOG_SHARE) {
+            let key = self.log(elapsed);
+            let reads = self.rng.chance(0.25);
+            return if reads { Op::Get(key) } else { Op::Append(key, self.value()) };
         }
-        let cold = self.rng.chance(0.5);
-        let key = register_key(if cold { self.rng.below(REGISTERS) } else { 0 });
+        let key = self.register();
         match self.rng.below(10) {
             0..3 => Op::Get(key),
             3..5 => Op::Put(key, self.value()),
@@ -84,6 +88,17 @@ impl Workload {
             (Op::Append(..) | Op::Get(_), _) => return,
         };
         self.believed.insert(op.key().clone(), now);
+    }
+
+    fn log(&mut self, elapsed: Duration) -> Key {
+        let span = elapsed.as_millis() / LOG_SPAN.as_millis();
+        log_key(self.rng.below(LOGS), span)
+    }
+
+    /// Half of the time the hot one.
+    fn register(&mut self) -> Key {
+        let cold = self.rng.chance(0.5);
+        register_key(if cold { self.rng.below(REGISTERS) } else { 0 })
     }
 
     /// A value that occurs once.
