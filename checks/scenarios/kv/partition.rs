@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::kv::command::{Op, Output};
 
-use crate::world::{BRISK, World};
+use crate::world::{BRISK, PATIENCE, World};
 
 #[test]
 fn operations_succeed_without_two_of_five_servers() {
@@ -80,9 +80,8 @@ fn a_minority_answers_nothing_until_it_is_healed() {
     witness.put("k", "in the majority still");
 
     world.heal();
-    let patience = Duration::from_secs(10);
-    assert_eq!(writer.end_within(patience), Some(Output::Written));
-    match reader.end_within(patience) {
+    assert_eq!(writer.end_within(PATIENCE), Some(Output::Written));
+    match reader.end_within(PATIENCE) {
         Some(Output::Value(Some(value))) => {
             let allowed = ["in the majority still", "in the minority"].map(Into::into);
             assert!(allowed.contains(&value), "{value:?}");

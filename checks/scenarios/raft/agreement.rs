@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use model::types::{Index, NodeId};
 
-use crate::world::{LATE, PATIENCE, STEADY, World, lossy};
+use crate::world::{AGREEMENT, LATE, STEADY, World, lossy};
 
 #[test]
 fn commands_are_committed_in_order_at_the_next_index_and_not_before_they_are_proposed() {
@@ -203,7 +203,7 @@ fn logs_that_differ_in_fifty_entries_are_mended_in_a_few_round_trips() {
     let round_trips = world.sent().conflicts - before;
     println!("mended in {round_trips} extra round trips, {:?}", start.elapsed());
     assert!(round_trips <= 4 * 5, "{round_trips} round trips");
-    assert!(start.elapsed() < PATIENCE);
+    assert!(start.elapsed() < AGREEMENT);
     world.finish();
 }
 

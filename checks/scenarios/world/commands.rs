@@ -11,7 +11,7 @@ use model::types::{ClientId, Index, NodeId, RequestId};
 use stateright::actor::Id;
 
 use super::watch::lock;
-use super::{PATIENCE, World};
+use super::{AGREEMENT, World};
 
 /// How long an offered command may take before it is offered again, perhaps to another leader.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ impl World {
     /// Gives its place in the log.
     pub fn agree(&self, command: &str) -> Position {
         let request = self.request(command);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + AGREEMENT;
         while Instant::now() < deadline {
             let leader = self.leader();
             let Some(position) = self.offer(leader, &request) else { continue };

@@ -40,8 +40,11 @@ pub use network::{LATE, lossy};
 use server::{Server, Site};
 use watch::{Sent, View, lock};
 
-/// No scenario waits longer than this for anything; the peers' limit on one agreement.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// No scenario waits longer than this for anything, however busy the processors are.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The peers' limit on one agreement.
+pub const AGREEMENT: Duration = Duration::from_secs(10);
 
 /// For scenarios with many elections: as short as threads that share two cores allow.
 pub const BRISK: Timing = Timing {
