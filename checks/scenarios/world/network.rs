@@ -39,8 +39,8 @@ enum Island {
     Alone,
 }
 
-/// How bad a network is while it is bad: the peers' loss, and duplicates besides. Most messages come
-/// late, but no later than this.
+/// How bad a network is while it is bad: the peers' loss, and duplicates besides. Most messages
+/// come late, but no later than this.
 #[must_use]
 pub fn lossy(delay: Duration) -> Plan {
     Plan {
