@@ -16,7 +16,7 @@ impl Store {
         match op {
             Op::Get(key) => Output::Value(self.0.get(key).cloned()),
             Op::Put(key, value) => {
-                self.set(key, value.clone());
+                self.0.insert(key.clone(), value.clone());
                 Output::Written
             }
             Op::Append(key, tail) => self.append(key, tail),
@@ -25,7 +25,7 @@ impl Store {
                 if present != expected.as_ref() {
                     return Output::Mismatch(present.cloned());
                 }
-                self.set(key, new.clone());
+                self.0.insert(key.clone(), new.clone());
                 Output::Swapped
             }
             Op::Delete(key) => Output::Deleted(self.0.remove(key).is_some()),
@@ -38,19 +38,8 @@ impl Store {
             return Output::TooLarge;
         }
         bytes.extend_from_slice(&tail.0);
-        self.set(key, Value::from(bytes));
+        self.0.insert(key.clone(), Value::from(bytes));
         Output::Written
-    }
-
-    /// Keeps a key that is there, rather than the request's copy of it. So the keys in the map stay
-    /// close together in memory, where every search passes them, and requests can be freed.
-    fn set(&mut self, key: &Key, value: Value) {
-        match self.0.get_mut(key) {
-            Some(present) => *present = value,
-            None => {
-                self.0.insert(key.clone(), value);
-            }
-        }
     }
 
     /// All keys with their values, in order.
