@@ -130,8 +130,15 @@ impl HostState {
 }
 
 impl Host {
-    /// Does what the node asks for, but for what the model has no need of.
-    fn obey(&self, state: &mut HostState, asked: Out<NodeActor>, out: &mut Out<Self>) {
+    /// Does what the node asks for, but for what the model has no need of. A crash would have left
+    /// `durable` until now.
+    fn obey(
+        &self,
+        state: &mut HostState,
+        durable: Option<&Storage>,
+        asked: Out<NodeActor>,
+        out: &mut Out<Self>,
+    ) {
         let mut saved = None;
         for command in asked {
             match command {
@@ -146,15 +153,10 @@ impl Host {
                 Command::ChooseRandom(..) => unreachable!("a node draws nothing at random"),
             }
         }
-        self.keep(state, saved);
-    }
-
-    /// Keeps what the node has saved, next to what it now is.
-    fn keep(&self, state: &mut HostState, saved: Option<Storage>) {
-        if let Some(saved) = saved {
-            let current = state.node.replica().map(|replica| &replica.raft.persistent);
-            state.stale_storage = (current != Some(&saved)).then_some(saved);
-        }
+        // What is not saved is not durable, whatever the node now is.
+        let durable = saved.or_else(|| durable.cloned());
+        let current = state.node.replica().map(|replica| &replica.raft.persistent);
+        state.stale_storage = durable.filter(|durable| current != Some(durable));
     }
 
     /// Whether the bounds let this timer run out once more.
@@ -201,7 +203,7 @@ impl Host {
             past: Past::default(),
             violation: None,
         };
-        self.obey(&mut state, asked, out);
+        self.obey(&mut state, storage, asked, out);
         if self.bounds.restarts > 0 && state.node.replica().is_some() {
             arm(&mut state, Timer::Restart, out);
         }
@@ -231,7 +233,7 @@ impl Host {
         if let Some(timer) = fired {
             after.armed.remove(&timer);
         }
-        self.obey(&mut after, asked, out);
+        self.obey(&mut after, before.durable(), asked, out);
         after.violation = after.remember().err();
         // To start a timer that runs already is no step.
         (changed || !out.is_empty()).then_some(after)
