@@ -206,11 +206,11 @@ pub const CHECKS: &[Check] = &[
         about: "What needs no second leader is done without one, each entry in its own message.",
         hides: "Everything that goes wrong.",
         scope: || {
-            let scope = with_clients(&[&[append("a")], &[get()]], scope(1, 3));
+            let scope = with_clients(&[&[append("a"), get()], &[append("b")]], scope(1, 4));
             limited(scope, |limits| limits.batch_bytes = 1)
         },
         goals: &[goals::ALL_DONE, goals::COMMITTED, goals::READ_SEES_WRITE],
-        unique_states: 8_648,
+        unique_states: 29_818,
     },
     Check {
         name: "sessions-replicated",
@@ -256,6 +256,16 @@ pub const CHECKS: &[Check] = &[
         scope: || duplicating(with_clients(&[&[append("a")], &[get()]], scope(2, 3))),
         goals: &[goals::OPERATION_DONE, goals::LEADER_REPLACED, goals::LOGS_DIVERGE],
         unique_states: 280_599,
+    },
+    Check {
+        name: "real-time",
+        tier: Tier::Ci,
+        about: "A read after a write, while another leader may serve another client: the operations \
+                of the other checks with several servers all overlap.",
+        hides: "Crashes, duplicates, heartbeats, a third term, a fifth entry.",
+        scope: || with_clients(&[&[append("a")], &[append("b"), get()]], scope(2, 4)),
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::READ_SEES_WRITE],
+        unique_states: 632_417,
     },
     Check {
         name: "pipelined",
@@ -311,7 +321,7 @@ pub const CHECKS: &[Check] = &[
         about: "Four servers, where half is not a majority and votes may be counted twice.",
         hides: "Crashes, clients, a third term.",
         scope: || Scope { servers: 4, ..duplicating(scope(2, 2)) },
-        goals: &[goals::LEADER_REPLACED, goals::SPLIT_VOTE],
+        goals: &[goals::LEADER_REPLACED, goals::SPLIT_VOTE, goals::LEADER_COMMITTED],
         unique_states: 55_373,
     },
     Check {
