@@ -180,3 +180,107 @@ fn lines<'a>(lines: &[Line<'a, str>], left_out: impl Fn(&Line<'a, str>) -> bool)
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::home;
+    use super::*;
+    use crate::portfolio;
+
+    const HEADER: &str = "Zoo: E07\nBug: A bug.\nProperty: p\nCheck: c\nTier: ci\n";
+
+    fn diff(before: &str, after: &str) -> String {
+        let file = "src/model/node.rs";
+        format!("--- a/{file}\n+++ b/{file}\n@@ -1 +1 @@\n-{before}\n+{after}\n")
+    }
+
+    /// What the change of `before` to `after` makes of a tree whose node.rs holds `text`.
+    fn changed(text: &str, before: &str, after: &str) -> Result<Vec<Change>, Error> {
+        let tree = tempfile::tempdir().unwrap();
+        let directory = tree.path().join("src/model");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("node.rs"), text).unwrap();
+        Mutant::parse("m", &format!("{HEADER}\n{}", diff(before, after)))
+            .unwrap()
+            .apply(tree.path())
+    }
+
+    #[test]
+    fn header_says_what_must_fall_where() {
+        let mutant = Mutant::parse("m", &format!("{HEADER}\n{}", diff("a", "b"))).unwrap();
+        assert_eq!((mutant.id.as_str(), mutant.zoo.as_str()), ("m", "E07"));
+        assert_eq!((mutant.property.as_str(), mutant.check.as_str()), ("p", "c"));
+        assert_eq!((mutant.bug.as_str(), mutant.tier), ("A bug.", Tier::Ci));
+    }
+
+    #[test]
+    fn header_that_is_not_exact_is_refused() {
+        for (header, why) in [
+            (HEADER.replace("Check: c\n", ""), "lacks 'Check'"),
+            (HEADER.replace("ci", "never"), "no tier 'never'"),
+            (format!("{HEADER}Extra: x\n"), "'Extra' means nothing"),
+            (format!("{HEADER}Tier: ci\n"), "two lines 'Tier'"),
+            (format!("{HEADER}nonsense\n"), "no 'Key: value'"),
+        ] {
+            let error = Mutant::parse("m", &format!("{header}\n")).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn change_applies_at_one_place_exactly_or_not_at_all() {
+        let content = |changes: Vec<Change>| changes[0].content.clone();
+        assert_eq!(content(changed("x\na\ny\n", "a", "b").unwrap()), "x\nb\ny\n");
+        for (text, before, after, why) in [
+            ("x\n", "a", "b", "applies nowhere"),
+            ("a \n", "a", "b", "applies nowhere"),
+            ("a\nx\na\n", "a", "b", "applies at 2 places"),
+            ("a\n", "a", "a", "changes nothing"),
+        ] {
+            let error = changed(text, before, after).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_protocol_code_is_changed() {
+        let diff = diff("a", "b").replace("node.rs", "properties/raft.rs");
+        let mutant = Mutant::parse("m", &format!("{HEADER}\n{diff}")).unwrap();
+        let error = mutant.apply(&home()).unwrap_err().to_string();
+        assert!(error.contains("no protocol code"), "{error}");
+    }
+
+    #[test]
+    fn every_mutant_applies_and_names_a_check_and_its_property() {
+        let mutants = Mutant::all(&home()).unwrap();
+        assert!(mutants.len() >= 30, "{} mutants", mutants.len());
+        for mutant in &mutants {
+            assert!(!mutant.apply(&home()).unwrap().is_empty(), "{} changes nothing", mutant.id);
+            let check = portfolio::find(&mutant.check);
+            let names = check.map(|check| check.properties()).unwrap_or_default();
+            assert!(
+                names.iter().any(|property| property.name == mutant.property),
+                "{}: no {} in {}",
+                mutant.id,
+                mutant.property,
+                mutant.check
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_mutants_are_the_same() {
+        let mutants = Mutant::all(&home()).unwrap();
+        let diffs: BTreeSet<_> = mutants.iter().map(|mutant| &mutant.diff).collect();
+        assert_eq!(diffs.len(), mutants.len());
+    }
+
+    #[test]
+    fn ci_tier_is_about_a_dozen() {
+        let mutants = Mutant::all(&home()).unwrap();
+        let ci = mutants.iter().filter(|mutant| mutant.tier == Tier::Ci).count();
+        assert!((10..=14).contains(&ci), "{ci} mutants in the ci tier");
+    }
+}

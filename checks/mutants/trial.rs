@@ -1,5 +1,6 @@
 //! Trying mutants: build each, ask it, and judge.
 
+use std::fs;
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -142,7 +143,11 @@ fn search_all(
         report(Event::Search(mutant));
         let start = Instant::now();
         let outcome = match probe? {
-            Ok(probe) => judge(ask(&probe, threads, &[&mutant.check, &mutant.property])?),
+            Ok(probe) => {
+                let finding = ask(&probe, threads, &[&mutant.check, &mutant.property])?;
+                fs::remove_file(&probe).map_err(Error::file(&probe))?;
+                judge(finding)
+            }
             Err(words) => Outcome::Broken(words),
         };
         let trial = Trial {
