@@ -2,9 +2,9 @@
 //!
 //! [`agree`] compares the logs with each other. [`explain`] compares one with the clients: replayed
 //! on an empty state machine it must give every answer that was given, and no operation may stand
-//! before one that had been answered before it was called. A log that does so is an order that makes
-//! the history linearizable, so this decides, in linear time and with the store's own code, what
-//! [`model::history::judge`] decides by search and by the specification.
+//! before one that had been answered before it was called. A log that does so is an order that
+//! makes the history linearizable, so this decides, in linear time and with the store's own code,
+//! what [`model::history::judge`] decides by search and by the specification.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

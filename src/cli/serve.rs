@@ -4,7 +4,7 @@ use std::io::{self, Write, stdin, stdout};
 use std::path::PathBuf;
 
 use runtime::cluster::Cluster;
-use runtime::server::{Server, data_directory};
+use runtime::server::{Place, Server, data_directory};
 use runtime::threads;
 use runtime::transport::{Faults, Faulty};
 
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// This is a new server: there is no log yet
     #[arg(long)]
     first_start: bool,
+    /// For `chaos`: begin another file of the log after so many bytes
+    #[arg(long, value_name = "BYTES", hide = true)]
+    segment_bytes: Option<u32>,
     /// For `chaos`: take network faults from standard input, drawn with this seed
     #[arg(long, value_name = "SEED", hide = true)]
     faults: Option<u64>,
@@ -46,7 +49,10 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 fn start(arguments: &Arguments) -> Result<Server, Box<dyn std::error::Error>> {
     let cluster = Cluster::load(&arguments.config)?;
     let node = arguments.node;
-    let place = data_directory(&cluster, node, arguments.first_start)?;
+    let mut place = data_directory(&cluster, node, arguments.first_start)?;
+    if let (Some(bytes), Place::Disk { options, .. }) = (arguments.segment_bytes, &mut place) {
+        options.segment_bytes = bytes;
+    }
     let server = match arguments.faults {
         None => Server::start(&cluster, node, place)?,
         Some(seed) => {

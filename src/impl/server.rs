@@ -35,6 +35,8 @@ pub enum Place {
         /// Whether there is nothing yet, and a new server is to begin. Never assumed: an empty disk
         /// may also be a lost one.
         first_start: bool,
+        /// How to lay out the log.
+        options: wal::Options,
     },
 }
 
@@ -139,9 +141,9 @@ impl Server {
         let new = wal::Identity { cluster: cluster.cluster, node: node.into(), incarnation: drawn };
         match place {
             Place::Memory => Self::run(cluster, node, drawn, None, Volatile, transport),
-            Place::Disk { disk, first_start } => {
+            Place::Disk { disk, first_start, options } => {
                 let folder = cluster.node[usize::from(node)].data.clone();
-                let (journal, recovery, identity) = open(disk, first_start, new, folder)?;
+                let (journal, recovery, identity) = open(disk, first_start, options, new, folder)?;
                 let incarnation = identity.incarnation;
                 Self::run(cluster, node, incarnation, Some(recovery), journal, transport)
             }
@@ -245,17 +247,18 @@ pub fn data_directory(
     } else {
         RealDisk::open(&member.data)
     };
-    Ok(Place::Disk { disk: Box::new(disk.map_err(failed)?), first_start })
+    let disk = Box::new(disk.map_err(failed)?);
+    Ok(Place::Disk { disk, first_start, options: wal::Options::default() })
 }
 
 fn open(
     disk: Box<dyn Disk>,
     first_start: bool,
+    options: wal::Options,
     new: wal::Identity,
     folder: PathBuf,
 ) -> Result<(Durable, Recovery, wal::Identity), StartError> {
     let failed = |source| StartError::Wal { folder: folder.clone(), source };
-    let options = wal::Options::default();
     let (wal, recovered) = if first_start {
         (Wal::create(disk, new, options).map_err(failed)?, None)
     } else {

@@ -19,6 +19,9 @@ use super::Trouble;
 use super::process::{Process, Setup};
 use crate::cli::up::CONFIG;
 
+/// How the servers lay out their logs: in small files, so that a run goes through many of them.
+const LOG: Options = Options { segment_bytes: 64 << 10 };
+
 /// How long to wait for a server's port, which someone may have taken while the server was down.
 const PORT_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -144,6 +147,7 @@ impl Fleet {
                     config: self.folder.join(CONFIG),
                     log: self.folder.join(format!("n{id}.log")),
                     first_start: !self.founded,
+                    segment_bytes: LOG.segment_bytes,
                     seed: self.rng.next_u64(),
                 };
                 self.servers[usize::from(id)] = Some(Process::start(setup)?);
@@ -173,7 +177,7 @@ impl Fleet {
 /// The log in a server's data directory.
 fn read_log(server: u16, data: &Path) -> Result<Log<Request>, Trouble> {
     let read = || -> Result<Log<Request>, Box<dyn std::error::Error>> {
-        let (wal, recovered) = Wal::open(Box::new(RealDisk::open(data)?), Options::default())?;
+        let (wal, recovered) = Wal::open(Box::new(RealDisk::open(data)?), LOG)?;
         Ok(Durable::new(wal, Some(&recovered))?.1.storage.log)
     };
     read().map_err(|error| Trouble::Server(format!("n{server}: its log cannot be read: {error}")))

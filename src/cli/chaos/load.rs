@@ -1,4 +1,5 @@
-//! The clients: threads with a socket and several sessions each, asking one operation after another.
+//! The clients: threads with a socket and several sessions each, which ask one operation after
+//! another.
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -34,6 +34,7 @@ pub(super) struct Setup {
     /// Where its standard error goes.
     pub(super) log: PathBuf,
     pub(super) first_start: bool,
+    pub(super) segment_bytes: u32,
     /// What its network faults are drawn from.
     pub(super) seed: u64,
 }
@@ -57,6 +58,7 @@ impl Process {
         let mut command = Command::new(env::current_exe().map_err(host)?);
         command.arg("serve").arg("--config").arg(&setup.config);
         command.args(["--node", &setup.node.to_string(), "--faults", &setup.seed.to_string()]);
+        command.args(["--segment-bytes", &setup.segment_bytes.to_string()]);
         if setup.first_start {
             command.arg("--first-start");
         }

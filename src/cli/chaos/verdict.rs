@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::figures::{Faults, Operations};
 
-/// The least that a cluster must do, in operations a second over the whole run. It does many times
-/// that; with less, the faults have hardly met anything.
-const LEAST_RATE: f64 = 20.0;
+/// The least that a cluster must do, in operations a second over the whole run. Under all faults it
+/// does hundreds, on a machine that is busy with other things dozens; with less, the faults have
+/// hardly met anything.
+const LEAST_RATE: f64 = 10.0;
 
 /// How a run has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
