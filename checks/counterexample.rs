@@ -43,7 +43,8 @@ pub fn find(system: &System, promise: &Property) -> Option<Counterexample> {
     Some(Counterexample { property: promise.name, detail, steps })
 }
 
-/// Finds a shortest path to a state that is `wanted`: which action to take at each state on the way.
+/// Finds a shortest path to a state that is `wanted`: which action to take at each state on the
+/// way.
 pub fn shortest(system: &System, wanted: impl Fn(&SystemState) -> bool) -> Option<Vec<usize>> {
     let hasher = RandomState::new();
     let mut origins: HashMap<u64, Origin> = HashMap::new();

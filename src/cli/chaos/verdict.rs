@@ -119,7 +119,8 @@ mod tests {
         assert_eq!(awake(&[loss()], true, 3).verdict(), Verdict::NotExercised);
 
         let none = Faults { times: 0, first_done_after_ms: vec![], ..loss() };
-        assert_eq!(awake(std::slice::from_ref(&none), true, 1_000).verdict(), Verdict::NotExercised);
+        let kinds = std::slice::from_ref(&none);
+        assert_eq!(awake(kinds, true, 1_000).verdict(), Verdict::NotExercised);
         assert_eq!(awake(&[none], false, 1_000).verdict(), Verdict::Passed);
         let idle = Faults { effect: 0, ..loss() };
         assert_eq!(awake(&[idle], false, 1_000).verdict(), Verdict::NotExercised);

@@ -13,8 +13,8 @@
 //!   what was read later to know what must have happened, and so stays fast where following all
 //!   possibilities cannot. In tests the two must agree.
 //!
-//! Both are exact: neither accepts a history that is not linearizable, rejects one that is, or gives
-//! up.
+//! Both are exact: neither accepts a history that is not linearizable, rejects one that is, or
+//! gives up.
 
 mod configuration;
 mod judge;

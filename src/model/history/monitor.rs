@@ -14,7 +14,8 @@ use crate::types::ClientId;
 /// for each pending operation whether it has taken effect and with which answer [Herlihy-Wing §4,
 /// "possibilities"]. A call changes no configuration. A return keeps those in which the operation
 /// has taken effect with that answer, after letting pending operations take effect in every order
-/// that ends with it; others are left until they are needed [Lowe, just-in-time linearization]. When none is left, no order explains the history, and none ever will.
+/// that ends with it; others are left until they are needed [Lowe, just-in-time linearization].
+/// When none is left, no order explains the history, and none ever will.
 ///
 /// # Equal futures, equal monitors
 ///

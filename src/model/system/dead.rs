@@ -4,9 +4,9 @@
 //! dead: a term, a vote given, a role of a term left (a role of a term is never entered twice), an
 //! index matched, a request answered. Never on "delivering it now would change nothing".
 //!
-//! The receiver is not taken at its word: when a message is found dead it is delivered once more, on
-//! the side, and whatever happens then is a violation of `dead_messages`. A handler that takes what
-//! it should ignore is found out although the message is then forgotten.
+//! The receiver is not taken at its word: when a message is found dead it is delivered once more,
+//! on the side, and whatever happens then is a violation of `dead_messages`. A handler that takes
+//! what it should ignore is found out although the message is then forgotten.
 //!
 //! While a server may still crash, its memory is under test and the rules are off
 //! ([`super::System`]). `checks/tests/reductions.rs` verifies on every state of small systems that

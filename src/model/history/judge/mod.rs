@@ -3,10 +3,10 @@
 //! Operations on different keys do not touch each other, and a history is linearizable if its part
 //! for each key is [Herlihy-Wing §3.1, locality], so each key is judged alone. Per key the events
 //! are followed in order, with the set of configurations that they allow, as in
-//! [`Monitor`](super::Monitor); but where the monitor must be ready for every future, here the future
-//! is written down. That decides nearly all choices (`sight`, `search`), and so what is exponential
-//! in general [Gibbons-Korach] stays small: values that are read name the writes before them, and
-//! writes that nobody reads are all alike.
+//! [`Monitor`](super::Monitor); but where the monitor must be ready for every future, here the
+//! future is written down. That decides nearly all choices (`sight`, `search`), and so what is
+//! exponential in general [Gibbons-Korach] stays small: values that are read name the writes before
+//! them, and writes that nobody reads are all alike.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

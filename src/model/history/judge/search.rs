@@ -1,10 +1,10 @@
 //! The search for an order of the operations on one key, with the whole history in view.
 //!
-//! The events are followed in order. A *configuration* is the state, the called operations that have
-//! taken effect but not returned, and how many of those that never return were used. When an
-//! operation returns, and only then, operations take effect in every order that ends with it
-//! [Lowe, just-in-time linearization]. Of the choices that this leaves, most need not be tried,
-//! because if they lead to an order then another one does:
+//! The events are followed in order. A *configuration* is the state, the called operations that
+//! have taken effect but not returned, and how many of those that never return were used. When an
+//! operation returns, and only then, operations take effect in every order that ends with it [Lowe,
+//! just-in-time linearization]. Of the choices that this leaves, most need not be tried, because if
+//! they lead to an order then another one does:
 //!
 //! - An operation that changes nothing takes effect as soon as its answer is right: where the rest
 //!   goes on afterwards, it goes on now.
@@ -13,7 +13,7 @@
 //! - The same holds for *fillers*: writes of values that, once those who already wait for them have
 //!   seen them, nobody will see.
 //! - One that never returns takes effect only if that changes something: otherwise leave it out.
-//!   And of two configurations that differ in how many were used, the one that used more is dropped.
+//! And of two configurations that differ in how many were used, the one that used more is dropped.
 //! - A filler takes effect as soon as that changes nothing: its value is good for nothing but to be
 //!   deleted, so this holds only if nothing can be deleted before the filler is.
 //!
@@ -296,7 +296,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Drops the configurations that used more, of what never returns, than one that is otherwise equal.
+/// Drops the configurations that used more, of what never returns, than one that is otherwise
+/// equal.
 fn frugal(all: BTreeSet<Configuration>) -> BTreeSet<Configuration> {
     let mut kept: Vec<Configuration> = Vec::new();
     for one in all {

@@ -1,8 +1,8 @@
 //! How much of a value matters: as much as somebody sees of it.
 //!
-//! The values that a history shows (read, or found as expected by a `Cas`) are known beforehand. A value that
-//! begins one of them may grow into it, so it is known by which ones it begins. All other values are
-//! the same: whatever is appended, nobody will see them.
+//! The values that a history shows (read, or found as expected by a `Cas`) are known beforehand. A
+//! value that begins one of them may grow into it, so it is known by which ones it begins. All
+//! other values are the same: whatever is appended, nobody will see them.
 
 use std::collections::BTreeSet;
 
@@ -121,9 +121,9 @@ impl<'a> Sight<'a> {
     }
 
     /// Finds the pieces in the shown values, where they can have been appended: to nothing, to one
-    /// of the given whole values, or to a piece that is found. Calls `found` with each piece and the
-    /// beginning that it completes. Returns where pieces can begin: by the position of a value that
-    /// no other begins with, and the position in it.
+    /// of the given whole values, or to a piece that is found. Calls `found` with each piece and
+    /// the beginning that it completes. Returns where pieces can begin: by the position of a value
+    /// that no other begins with, and the position in it.
     pub(super) fn parse<'b>(
         &self,
         wholes: &BTreeSet<&[u8]>,

@@ -61,7 +61,7 @@ fn stale_read() {
     assert_eq!(outputs, [&Output::Value(Some("b".into()))]);
     assert_eq!(
         violation.to_string(),
-        "c2: Get(k) answered Value(Some(\"a\")), which no order explains. Possible states and what \
+        "c2: get k answered Value(Some(\"a\")), which no order explains. Possible states and what \
          they answer:\n  Map({k: \"b\"}) -> Value(Some(\"b\"))"
     );
     assert_right(&[put(1, "a"), written(1), put(1, "b"), get(2), written(1), got(2, "a")]);

@@ -117,10 +117,10 @@ fn an_explanation_names_the_answer_and_its_surroundings() {
     let explanation = judge(&history).unwrap_err();
     assert_eq!(
         explanation.to_string(),
-        "key k: no order explains c2 [30, 40] Get(k) -> Value(None)\naround it:\
-         \n  c1 [10, 20] Put(k, \"a\") -> Written\
-         \n  c3 [25, 50] Put(k, \"b\") -> Written\
-         \n  c2 [30, 40] Get(k) -> Value(None)"
+        "key k: no order explains c2 [30, 40] get k -> Value(None)\naround it:\
+         \n  c1 [10, 20] put k \"a\" -> Written\
+         \n  c3 [25, 50] put k \"b\" -> Written\
+         \n  c2 [30, 40] get k -> Value(None)"
     );
     let expected = NotLinearizable {
         key: Key::from("k"),
