@@ -113,6 +113,10 @@ fn check_state<C: Command>(state: &State<C>) -> Result<(), Violation> {
     demand("in_range", last.term <= state.term(), || {
         format!("the log ends at {last:?}, in the future of {}", state.term())
     })?;
+    let before = state.log().position(Index(last.index.0.saturating_sub(1))).unwrap_or_default();
+    demand("in_range", before.term <= last.term, || {
+        format!("terms fall along the log: {before:?}, then {last:?}")
+    })?;
     match &state.role {
         Role::Follower { .. } => Ok(()),
         Role::Candidate { votes } => {
