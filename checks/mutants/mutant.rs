@@ -259,7 +259,7 @@ mod tests {
         for mutant in &mutants {
             assert!(!mutant.apply(&home()).unwrap().is_empty(), "{} changes nothing", mutant.id);
             let check = portfolio::find(&mutant.check);
-            let names = check.map(|check| check.properties()).unwrap_or_default();
+            let names = check.map(portfolio::Check::properties).unwrap_or_default();
             assert!(
                 names.iter().any(|property| property.name == mutant.property),
                 "{}: no {} in {}",

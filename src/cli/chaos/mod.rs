@@ -7,7 +7,7 @@
 //! | [`nemesis`] | makes it go wrong, and keeps the evidence |
 //! | [`workload`], [`load`], [`recorder`] | what clients ask, how, and what they were told |
 //! | [`observer`] | a client that takes no excuse |
-//! | [`run`] | one run from its first start to the comparison of the logs |
+//! | [`mod@run`] | one run from its first start to the comparison of the logs |
 //! | [`verdict`], [`figures`], [`report`] | what follows from it |
 
 mod figures;

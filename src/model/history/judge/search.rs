@@ -13,7 +13,7 @@
 //! - The same holds for *fillers*: writes of values that, once those who already wait for them have
 //!   seen them, nobody will see.
 //! - One that never returns takes effect only if that changes something: otherwise leave it out.
-//! And of two configurations that differ in how many were used, the one that used more is dropped.
+//!   And of two configurations that differ in how many were used, the one that used more goes.
 //! - A filler takes effect as soon as that changes nothing: its value is good for nothing but to be
 //!   deleted, so this holds only if nothing can be deleted before the filler is.
 //!
