@@ -1,6 +1,6 @@
 //! The names that every protocol shares: identities, terms, positions in a log, request numbers.
 //!
-//! All are newtypes with a short [`Display`](std::fmt::Display), because a counterexample is read
+//! All are newtypes with a short [`Display`], because a counterexample is read
 //! by people: `n1` is a server, `t3` a term, `#5` an index, `c7` a client, `r2` its second request.
 
 use std::fmt::{self, Debug, Display, Formatter};

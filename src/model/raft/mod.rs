@@ -1,4 +1,4 @@
-//! Raft, for a fixed set of servers [Raft].
+//! Raft, for a fixed set of servers \[Raft\].
 //!
 //! A group of servers keeps one log. What stands in it is decided by majorities, so the group goes
 //! on as long as a majority of it does, and whatever was acknowledged is never lost.
@@ -8,21 +8,21 @@
 //! adopts it and becomes a follower; a message of a lower term is ignored [Raft §5.1]. That rule is
 //! applied here, once, before any handler runs.
 //!
-//! **Elections** ([`election`]). A follower that hears from no leader until its election timer runs
+//! **Elections** (`election`). A follower that hears from no leader until its election timer runs
 //! out becomes a candidate: it moves to the next term, votes for itself, and asks the others. A
 //! server gives one vote a term, durably (`vote_once`), and only to a candidate whose log is at
 //! least as up-to-date as its own, so whoever wins holds every committed entry
 //! (`leader_completeness`) [Raft §5.2, §5.4.1]. The timer is the host's: it draws each duration at
 //! random, so that votes are rarely split.
 //!
-//! **Replication** ([`replication`]). A new leader opens its term with an empty entry, then adds
+//! **Replication** (`replication`). A new leader opens its term with an empty entry, then adds
 //! what clients ask for, and never removes anything (`leader_append_only`). It sends each follower
 //! the entries that the follower lacks, together with the position that must stand before them. A
 //! follower whose log differs there says so, with a hint that lets the leader skip whole terms; one
 //! whose log agrees removes what contradicts the new entries, if anything does, and takes them. So
 //! two logs that agree at one position agree on all before it (`log_matching`) [Raft §5.3].
 //!
-//! **Commitment** ([`replication`]). An entry of the leader's own term that a majority holds
+//! **Commitment** (`replication`). An entry of the leader's own term that a majority holds
 //! durably is committed, and all before it with it. An earlier term's entry is never committed by
 //! counting (`commit_rule`, [Raft §5.4.2]). The leader tells the others with the entries that
 //! follow, or with the next heartbeat. Committed entries are applied in order
@@ -31,7 +31,7 @@
 //! **Crashes.** Term, vote and log are durable before any message that reveals them
 //! (`persist_before_send`). All else is lost and learnt again: [`State::restart`].
 //!
-//! **Frugality** ([`message`]). Four messages, no answer to a stale request, no refused vote, no
+//! **Frugality** (`message`). Four messages, no answer to a stale request, no refused vote, no
 //! answer to a heartbeat that finds all well. A lost message is repaired by the heartbeat, which
 //! sends again what is unanswered; a server that is behind in terms learns it from the next
 //! leader's or candidate's request.

@@ -2,7 +2,7 @@
 //!
 //! A [`System`] is stateright's `ActorModel` of [`Host`]s with two things done to each state it
 //! yields, both to the network: messages that can never again have an effect are forgotten
-//! ([`dead`]), and so is which message a duplicating network delivered last. Each can be switched
+//! (`dead`), and so is which message a duplicating network delivered last. Each can be switched
 //! off, and neither changes a verdict.
 //!
 //! No bound stands in protocol code. Each hides some behaviour, and [`Bounds`] says which.
