@@ -37,9 +37,9 @@ type Origin = Option<(u64, usize)>;
 /// Finds a shortest way to break `promise`; `None` if it always holds.
 #[must_use]
 pub fn find(system: &System, promise: &Property) -> Option<Counterexample> {
-    let path = shortest(system, |state| !promise.holds(system, state))?;
+    let path = shortest(system, |state| !promise.holds(state))?;
     let (steps, last) = tell(system, &path);
-    let detail = promise.violation(&last).map(|violation| violation.detail).unwrap_or_default();
+    let detail = promise.judge(&last).err().map(|violation| violation.detail).unwrap_or_default();
     Some(Counterexample { property: promise.name, detail, steps })
 }
 

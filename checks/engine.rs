@@ -108,14 +108,14 @@ fn report(check: &Check, threads: NonZeroUsize, search: &Search, seconds: f64) -
         .into_iter()
         .map(|property| {
             let discovered = search.discovered.contains(property.name);
-            let verdict = match (property.is_goal(), discovered, search.complete) {
+            let verdict = match (property.goal, discovered, search.complete) {
                 (true, true, _) => Verdict::Passed,
                 (false, true, _) => Verdict::Failed,
                 (true, false, true) => Verdict::Failed, // A goal out of reach.
                 (false, false, true) => Verdict::Passed,
                 (_, false, false) => Verdict::Incomplete,
             };
-            PropertyReport { name: property.name, kind: property.kind.word(), verdict }
+            PropertyReport { name: property.name, kind: property.word(), verdict }
         })
         .collect();
     let failed = properties.iter().find(|p| p.verdict == Verdict::Failed);
@@ -145,6 +145,6 @@ fn report(check: &Check, threads: NonZeroUsize, search: &Search, seconds: f64) -
 }
 
 fn find_counterexample(check: &Check, property: &str) -> Option<Counterexample> {
-    let property = check.properties().into_iter().find(|p| p.name == property && !p.is_goal())?;
+    let property = check.properties().into_iter().find(|p| p.name == property && !p.goal)?;
     counterexample::find(&check.system(), &property)
 }

@@ -63,7 +63,7 @@ pub fn of_property(check: &Check, name: &str, threads: NonZeroUsize) -> Finding 
     else {
         return Finding::Unclear(format!("{} has no property '{name}'", check.name));
     };
-    if property.is_goal() {
+    if property.goal {
         return of_goal(check, name, threads);
     }
     let system = check.system();

@@ -68,6 +68,6 @@ fn shortest_path_is_the_shortest() {
     // Of three: a timeout, one request for a vote, one vote.
     let check = portfolio::find("core").expect("a check of that name");
     let system = check.system();
-    let path = shortest(&system, |state| goals::LEADER_ELECTED.holds(&system, state));
+    let path = shortest(&system, |state| goals::LEADER_ELECTED.holds(state));
     assert_eq!(path.expect("a leader").len(), 3);
 }

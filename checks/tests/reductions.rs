@@ -132,7 +132,7 @@ fn verdicts_are_equal_with_and_without_reductions() {
                 let system = System::new(scope, vec![property]);
                 explore(
                     &system,
-                    |state| assert!(property.holds(&system, state), "{name}: {}", property.name),
+                    |state| assert!(property.holds(state), "{name}: {}", property.name),
                     |_, _, _| {},
                 );
             }

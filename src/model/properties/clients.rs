@@ -1,16 +1,19 @@
 //! What clients are promised.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
-use super::{Property, promise};
+use stateright::actor::Envelope;
+
+use super::{Holds, Property, Server, promise, servers};
 use crate::kv::command::{Output, Request};
 use crate::raft::Payload;
 use crate::replica::{Answer, Message, Replica};
 use crate::spec::Spec;
 use crate::spec::map::Map;
-use crate::system::{SystemState, messages, servers};
+use crate::system::{History, HostState};
 use crate::types::{ClientId, RequestId};
-use crate::violation::{Violation, demand};
+use crate::violation::demand;
 
 /// P9 to P11.
 pub(super) const PROMISES: &[Property] = &[
@@ -19,10 +22,14 @@ pub(super) const PROMISES: &[Property] = &[
         linearizability,
         "P9 Each operation seems to take effect at one moment between its call and its return."
     ),
-    promise!(State, exactly_once, "P10 Each request takes effect at most once, on every replica."),
-    promise!(Message, one_result, "P10 Every copy of a reply carries the request's first result."),
+    promise!(Host, exactly_once, "P10 Each request takes effect at most once, on every replica."),
     promise!(
-        State,
+        Message(view_of_applied, says_done),
+        one_result,
+        "P10 Every copy of a reply carries the request's first result."
+    ),
+    promise!(
+        Pair,
         replica_determinism,
         "P11 Replicas that have applied as much are equal, sessions included."
     ),
@@ -30,35 +37,33 @@ pub(super) const PROMISES: &[Property] = &[
 
 /// Each operation seems to take effect at one moment between its call and its return
 /// [Herlihy-Wing §1]; one that is definitely not done takes no effect at all.
-pub fn linearizability(state: &SystemState) -> Result<(), Violation> {
-    demand("linearizability", state.history.is_linearizable(), || format!("{:?}", state.history))
+pub fn linearizability(history: &History) -> Holds {
+    demand("linearizability", history.is_linearizable(), || format!("{history:?}"))
 }
 
 /// Each request takes effect at most once, in the order of its client's numbers: a replica is what
 /// the specification becomes when each request is carried out where it first stands in the log.
-pub fn exactly_once(state: &SystemState) -> Result<(), Violation> {
-    for (_, server) in servers(state) {
-        let (mut promised, results) = carry_out(server);
-        for (key, value) in server.machine.store.iter() {
-            let expected = promised.apply(&crate::kv::command::Op::Get(key.clone()));
-            demand("exactly_once", expected == Output::Value(Some(value.clone())), || {
-                format!("{key:?} is {value:?}, promised is {expected:?}")
-            })?;
-        }
-        let keys = (server.machine.store.iter().count(), promised.len());
-        demand("exactly_once", keys.0 == keys.1, || {
-            format!("{} keys, promised are {}", keys.0, keys.1)
+pub fn exactly_once((_, server): Server<'_>) -> Holds {
+    let (mut promised, results) = carry_out(server);
+    for (key, value) in server.machine.store.iter() {
+        let expected = promised.apply(&crate::kv::command::Op::Get(key.clone()));
+        demand("exactly_once", expected == Output::Value(Some(value.clone())), || {
+            format!("{key:?} is {value:?}, promised is {expected:?}")
         })?;
-        let last = results.keys().fold(BTreeMap::new(), |mut last, (client, number)| {
-            last.insert(*client, *number); // The keys are in order: the last number wins.
-            last
-        });
-        for (client, number) in last {
-            let session = server.machine.sessions.last(client);
-            demand("exactly_once", session == Some(number), || {
-                format!("{client} has had {number} applied, its session says {session:?}")
-            })?;
-        }
+    }
+    let keys = (server.machine.store.iter().count(), promised.len());
+    demand("exactly_once", keys.0 == keys.1, || {
+        format!("{} keys, promised are {}", keys.0, keys.1)
+    })?;
+    let last = results.keys().fold(BTreeMap::new(), |mut last, (client, number)| {
+        last.insert(*client, *number); // The keys are in order: the last number wins.
+        last
+    });
+    for (client, number) in last {
+        let session = server.machine.sessions.last(client);
+        demand("exactly_once", session == Some(number), || {
+            format!("{client} has had {number} applied, its session says {session:?}")
+        })?;
     }
     Ok(())
 }
@@ -80,40 +85,38 @@ fn carry_out(server: &Replica) -> (Map, BTreeMap<(ClientId, RequestId), Output>)
 }
 
 /// Every reply that says *done* carries the result of the one time that its request took effect.
-pub fn one_result(state: &SystemState) -> Result<(), Violation> {
-    let mut replies = messages(state)
-        .filter_map(|envelope| match envelope.msg {
-            Message::Reply(reply) => Some(reply),
-            Message::Raft(_) | Message::Request(_) => None,
-        })
-        .filter_map(|reply| match &reply.answer {
-            Answer::Done(output) => Some((reply.client, reply.number, output)),
-            Answer::Refused | Answer::Redirect(_) => None,
-        })
-        .peekable();
-    if replies.peek().is_none() {
-        return Ok(());
-    }
-    let Some((_, furthest)) = servers(state).max_by_key(|(_, server)| server.applied) else {
+pub fn one_result(hosts: &[&HostState], envelope: Envelope<&Message>) -> Holds {
+    let Message::Reply(reply) = envelope.msg else { return Ok(()) };
+    let Answer::Done(output) = &reply.answer else { return Ok(()) };
+    let Some((_, furthest)) = servers(hosts).max_by_key(|(_, server)| server.applied) else {
         return Ok(());
     };
     let (_, results) = carry_out(furthest);
-    for (client, number, output) in replies {
-        // All servers may have restarted, and not know yet how far the log is committed.
-        let Some(result) = results.get(&(client, number)) else { continue };
-        demand("one_result", result == output, || {
-            format!("{client} {number} gave {result:?}, a reply says {output:?}")
-        })?;
+    // All servers may have restarted, and not know yet how far the log is committed.
+    let Some(result) = results.get(&(reply.client, reply.number)) else { return Ok(()) };
+    demand("one_result", result == output, || {
+        format!("{} {} gave {result:?}, a reply says {output:?}", reply.client, reply.number)
+    })
+}
+
+fn says_done(message: &Message) -> bool {
+    match message {
+        Message::Reply(reply) => matches!(reply.answer, Answer::Done(_)),
+        Message::Raft(_) | Message::Request(_) => false,
     }
-    Ok(())
+}
+
+/// How much a server has applied, and of what log.
+fn view_of_applied(host: &HostState, mut hasher: &mut dyn Hasher) {
+    let Some(replica) = host.node.replica() else { return };
+    replica.applied.hash(&mut hasher);
+    replica.raft.committed().for_each(|entry| entry.hash(&mut hasher));
 }
 
 /// Replicas that have applied as much are equal: the state machine is a function of the log.
-pub fn replica_determinism(state: &SystemState) -> Result<(), Violation> {
-    super::raft::for_pairs(state, |(_, a), (_, b)| {
-        let diverged = a.applied == b.applied && a.machine != b.machine;
-        demand("replica_determinism", !diverged, || {
-            format!("at {}: {:?} and {:?}", a.applied, a.machine, b.machine)
-        })
+pub fn replica_determinism((_, a): Server<'_>, (_, b): Server<'_>) -> Holds {
+    let diverged = a.applied == b.applied && a.machine != b.machine;
+    demand("replica_determinism", !diverged, || {
+        format!("at {}: {:?} and {:?}", a.applied, a.machine, b.machine)
     })
 }

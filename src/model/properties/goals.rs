@@ -1,141 +1,178 @@
 //! States that a check must reach to be about anything.
 
-use super::{Property, goal};
+use std::hash::{Hash, Hasher};
+
+use super::{Holds, Property, Reads, Server, not_reached, server, servers};
 use crate::kv::command::Output;
 use crate::node::Node;
 use crate::raft::{self, Outcome, Payload, Rpc};
-use crate::replica::{Answer, Message};
-use crate::system::{SystemState, messages, servers};
+use crate::replica::{Answer, Message, Replica};
+use crate::system::{HostState, SystemState, messages};
 use crate::types::{Index, NodeId, Term};
 
+/// A goal by what it reads and its function, which says whether it is reached.
+macro_rules! goal {
+    (@reads Server $name:ident) => {
+        Reads::Host(|host| reached(stringify!($name), server(host).is_some_and($name)))
+    };
+    (@reads Host $name:ident) => { Reads::Host(|host| reached(stringify!($name), $name(host))) };
+    (@reads Pair $name:ident) => {
+        Reads::Pair(|a, b| {
+            let pair = server(a).zip(server(b));
+            reached(stringify!($name), pair.is_some_and(|(a, b)| $name(a, b)))
+        })
+    };
+    (@reads Hosts($view:expr) $name:ident) => {
+        Reads::Hosts($view, |hosts| reached(stringify!($name), $name(hosts)))
+    };
+    // That there is such a message is the goal.
+    (@reads Message $name:ident) => { Reads::Message(|_, _| {}, $name, |_, _| Ok(())) };
+    (@reads State $name:ident) => {
+        Reads::State(|state| reached(stringify!($name), $name(state)))
+    };
+    ($kind:ident $(( $view:expr ))?, $name:ident, $statement:literal) => {
+        Property {
+            name: stringify!($name),
+            statement: $statement,
+            goal: true,
+            reads: goal!(@reads $kind $(( $view ))? $name),
+        }
+    };
+}
+
+fn reached(goal: &'static str, reached: bool) -> Holds {
+    if reached { Ok(()) } else { Err(not_reached(goal)) }
+}
+
 /// A leader is elected.
-pub const LEADER_ELECTED: Property = goal!(leader_elected, "A server leads.");
+pub const LEADER_ELECTED: Property = goal!(Server, leader_elected, "A server leads.");
 /// A leader is elected after another.
 pub const LEADER_REPLACED: Property =
-    goal!(leader_replaced, "A server leads a term after another server led an earlier one.");
+    goal!(Pair, leader_replaced, "A server leads a term after another server led an earlier one.");
 /// Votes are split.
-pub const SPLIT_VOTE: Property =
-    goal!(split_vote, "Two candidates of one term each have voted for themselves.");
+pub const SPLIT_VOTE: Property = goal!(
+    Hosts(view_of_vote),
+    split_vote,
+    "Two candidates of one term each have voted for themselves."
+);
 /// An entry is committed.
-pub const COMMITTED: Property = goal!(committed, "An entry is committed on two servers.");
+pub const COMMITTED: Property = goal!(Pair, committed, "An entry is committed on two servers.");
 /// A leader commits.
 pub const LEADER_COMMITTED: Property =
-    goal!(leader_committed, "A leader knows an entry to be committed.");
+    goal!(Server, leader_committed, "A leader knows an entry to be committed.");
 /// A command is committed in a later term than its own.
-pub const COMMITTED_LATER: Property =
-    goal!(committed_later, "An entry of an earlier term is committed by one of the leader's term.");
+pub const COMMITTED_LATER: Property = goal!(
+    Server,
+    committed_later,
+    "An entry of an earlier term is committed by one of the leader's term."
+);
 /// A follower's log contradicts its leader's.
 pub const LOGS_DIVERGE: Property =
-    goal!(logs_diverge, "Two logs differ at an index that both have.");
+    goal!(Pair, logs_diverge, "Two logs differ at an index that both have.");
 /// A follower says that its log differs.
 pub const CONFLICT_REPORTED: Property =
-    goal!(conflict_reported, "A follower tells the leader where their logs may agree.");
+    goal!(Message, conflict_reported, "A follower tells the leader where their logs may agree.");
 /// The situation of Figure 8.
 pub const FIGURE_8: Property = goal!(
+    Server,
     figure_8,
     "A leader knows a majority to hold an entry of an earlier term that is not committed."
 );
 /// A request is carried out.
-pub const OPERATION_DONE: Property = goal!(operation_done, "A client's operation is done.");
+pub const OPERATION_DONE: Property = goal!(Host, operation_done, "A client's operation is done.");
 /// All clients are done.
-pub const ALL_DONE: Property = goal!(all_done, "Every client's operations are all done.");
+pub const ALL_DONE: Property =
+    goal!(Hosts(view_of_client), all_done, "Every client's operations are all done.");
 /// A request is carried out in a second term.
 pub const DONE_IN_TERM_2: Property =
-    goal!(done_in_term_2, "An operation is committed by a leader of term 2 or later.");
+    goal!(Server, done_in_term_2, "An operation is committed by a leader of term 2 or later.");
 /// A request stands in the log twice.
 pub const LOGGED_TWICE: Property =
-    goal!(logged_twice, "A committed log holds the same request twice.");
+    goal!(Server, logged_twice, "A committed log holds the same request twice.");
 /// A leader that was deposed leads again.
-pub const LEADER_RETURNED: Property =
-    goal!(leader_returned, "A server that has led an earlier term, and not crashed, leads again.");
+pub const LEADER_RETURNED: Property = goal!(
+    Server,
+    leader_returned,
+    "A server that has led an earlier term, and not crashed, leads again."
+);
 /// A follower that was behind has caught up.
 pub const CONFLICT_SETTLED: Property = goal!(
+    State,
     conflict_settled,
     "A follower whose log did not match has taken the leader's entries there."
 );
 /// What was not answered is sent again.
 pub const SENT_AGAIN: Property =
-    goal!(sent_again, "A leader sends the same entries twice to a follower that it knows.");
+    goal!(State, sent_again, "A leader sends the same entries twice to a follower that it knows.");
 /// A client is sent to the leader.
-pub const REDIRECTED: Property = goal!(redirected, "A client is told who leads.");
+pub const REDIRECTED: Property = goal!(Message, redirected, "A client is told who leads.");
 /// A server has lost its memory.
 pub const RESTARTED_WITH_LOG: Property =
-    goal!(restarted_with_log, "A server restarts with entries in its log.");
+    goal!(Server, restarted_with_log, "A server restarts with entries in its log.");
 /// A leader that crashed leads again.
 pub const RESTARTED_LEADER: Property =
-    goal!(restarted_leader, "A server that has led restarts and leads again.");
+    goal!(Server, restarted_leader, "A server that has led restarts and leads again.");
 /// A read sees a write.
 pub const READ_SEES_WRITE: Property =
-    goal!(read_sees_write, "A reply to a read carries a value that was written.");
+    goal!(Message, read_sees_write, "A reply to a read carries a value that was written.");
 
-fn leader_elected(state: &SystemState) -> bool {
-    servers(state).any(|(_, server)| server.raft.is_leader())
+fn leader_elected((_, server): Server<'_>) -> bool {
+    server.raft.is_leader()
 }
 
-fn leader_replaced(state: &SystemState) -> bool {
-    let leads = |(i, (_, server)): (usize, (_, &crate::replica::Replica))| {
-        server.raft.is_leader().then(|| (i, server.raft.term()))
+fn leader_replaced((host, a): Server<'_>, (other, b): Server<'_>) -> bool {
+    let replaces = |server: &Replica, earlier: &HostState| {
+        server.raft.is_leader() && earlier.past.led.iter().any(|led| *led < server.raft.term())
     };
-    servers(state).enumerate().filter_map(leads).any(|(leader, term)| {
-        servers(state)
-            .enumerate()
-            .any(|(i, (host, _))| i != leader && host.past.led.iter().any(|led| *led < term))
-    })
+    replaces(a, other) || replaces(b, host)
 }
 
-fn split_vote(state: &SystemState) -> bool {
-    let candidates = || {
-        servers(state).enumerate().filter(|(i, (_, server))| {
-            server.raft.persistent.vote.is_some_and(|vote| usize::from(vote.0) == *i)
-        })
+fn split_vote(hosts: &[&HostState]) -> bool {
+    let voted_for_itself = |(i, (_, server)): (usize, Server<'_>)| {
+        let vote = server.raft.persistent.vote;
+        vote.is_some_and(|vote| usize::from(vote.0) == i).then(|| server.raft.term())
     };
-    candidates()
-        .any(|(i, (_, a))| candidates().any(|(j, (_, b))| i != j && a.raft.term() == b.raft.term()))
+    let terms = || servers(hosts).enumerate().filter_map(voted_for_itself);
+    terms().enumerate().any(|(i, term)| terms().take(i).any(|other| other == term))
 }
 
-fn committed(state: &SystemState) -> bool {
-    servers(state).filter(|(_, server)| server.raft.commit > Index::ZERO).count() >= 2
+fn committed((_, a): Server<'_>, (_, b): Server<'_>) -> bool {
+    a.raft.commit > Index::ZERO && b.raft.commit > Index::ZERO
 }
 
-fn leader_committed(state: &SystemState) -> bool {
-    servers(state).any(|(_, server)| server.raft.is_leader() && server.raft.commit > Index::ZERO)
+fn leader_committed((_, server): Server<'_>) -> bool {
+    server.raft.is_leader() && server.raft.commit > Index::ZERO
 }
 
-fn committed_later(state: &SystemState) -> bool {
-    servers(state).any(|(_, server)| {
-        let terms: Vec<_> = server.raft.committed().map(|entry| entry.term).collect();
-        server.raft.is_leader() && terms.first() != terms.last()
-    })
+fn committed_later((_, server): Server<'_>) -> bool {
+    let terms: Vec<_> = server.raft.committed().map(|entry| entry.term).collect();
+    server.raft.is_leader() && terms.first() != terms.last()
 }
 
-fn logs_diverge(state: &SystemState) -> bool {
-    servers(state).any(|(_, a)| {
-        servers(state).any(|(_, b)| {
-            a.raft.log().iter().zip(b.raft.log().iter()).any(|(a, b)| a.term != b.term)
-        })
-    })
+fn logs_diverge((_, a): Server<'_>, (_, b): Server<'_>) -> bool {
+    a.raft.log().iter().zip(b.raft.log().iter()).any(|(a, b)| a.term != b.term)
 }
 
-fn conflict_reported(state: &SystemState) -> bool {
-    messages(state).any(|envelope| match envelope.msg {
+fn conflict_reported(message: &Message) -> bool {
+    match message {
         Message::Raft(message) => {
             matches!(message.rpc, Rpc::AppendEntriesReply(Outcome::Conflict { .. }))
         }
         Message::Request(_) | Message::Reply(_) => false,
-    })
+    }
 }
 
 /// The report is still under way: only a duplicating network that forgets nothing shows this.
 fn conflict_settled(state: &SystemState) -> bool {
-    let leader = |id| servers(state).nth(usize::from(id)).map(|(_, server)| &server.raft);
+    let leader = |id| state.actor_states.get(usize::from(id)).and_then(|host| host.node.replica());
     messages(state).any(|envelope| match envelope.msg {
         Message::Raft(raft::Message {
             term,
             rpc: Rpc::AppendEntriesReply(Outcome::Conflict { rejected, .. }),
         }) => leader(envelope.dst).is_some_and(|leader| {
             let from = NodeId(usize::from(envelope.src) as u16);
-            leader.term() == *term
-                && leader.progress().is_some_and(|progress| progress[&from].matched >= *rejected)
+            leader.raft.term() == *term
+                && leader.raft.progress().is_some_and(|p| p[&from].matched >= *rejected)
         }),
         Message::Raft(_) | Message::Request(_) | Message::Reply(_) => false,
     })
@@ -158,81 +195,80 @@ fn sent_again(state: &SystemState) -> bool {
     })
 }
 
-fn figure_8(state: &SystemState) -> bool {
-    servers(state).any(|(_, server)| {
-        let Some(progress) = server.raft.progress() else { return false };
-        let mut reached: Vec<_> = progress.values().map(|p| p.matched).collect();
-        reached.push(server.raft.last().index);
-        let reached = raft::quorum::reached(reached);
-        let position = server.raft.log().position(reached).unwrap_or_default();
-        position.index > server.raft.commit && position.term < server.raft.term()
-    })
+fn figure_8((_, server): Server<'_>) -> bool {
+    let Some(progress) = server.raft.progress() else { return false };
+    let mut reached: Vec<_> = progress.values().map(|p| p.matched).collect();
+    reached.push(server.raft.last().index);
+    let reached = raft::quorum::reached(reached);
+    let position = server.raft.log().position(reached).unwrap_or_default();
+    position.index > server.raft.commit && position.term < server.raft.term()
 }
 
-fn operation_done(state: &SystemState) -> bool {
-    clients(state).any(|(done, _)| done > 0)
+fn operation_done(host: &HostState) -> bool {
+    client(host).is_some_and(|(done, _)| done > 0)
 }
 
-fn all_done(state: &SystemState) -> bool {
-    clients(state).all(|(_, pending)| !pending)
+fn all_done(hosts: &[&HostState]) -> bool {
+    hosts.iter().filter_map(|host| client(host)).all(|(_, pending)| !pending)
 }
 
-/// For each client how many operations it has done, and whether one is under way.
-fn clients(state: &SystemState) -> impl Iterator<Item = (usize, bool)> {
-    state.actor_states.iter().filter_map(|host| match &host.node {
+/// How many operations a client has done, and whether one is under way.
+fn client(host: &HostState) -> Option<(usize, bool)> {
+    match &host.node {
         Node::Client { session, done } => Some((*done, session.pending().is_some())),
         Node::Server(_) => None,
-    })
+    }
 }
 
-fn done_in_term_2(state: &SystemState) -> bool {
-    servers(state).any(|(_, server)| {
-        server
-            .raft
-            .committed()
-            .any(|entry| entry.term >= Term(2) && matches!(entry.payload, Payload::Command(_)))
-    })
+/// What [`client`] gives.
+fn view_of_client(host: &HostState, mut hasher: &mut dyn Hasher) {
+    client(host).hash(&mut hasher);
 }
 
-fn logged_twice(state: &SystemState) -> bool {
-    servers(state).any(|(_, server)| {
-        let commands = || server.raft.committed().filter(|e| e.payload != Payload::Noop);
-        commands().enumerate().any(|(i, a)| commands().take(i).any(|b| a.payload == b.payload))
-    })
+/// A server's term and vote.
+fn view_of_vote(host: &HostState, mut hasher: &mut dyn Hasher) {
+    let replica = host.node.replica().map(|replica| &replica.raft.persistent);
+    replica.map(|persistent| (persistent.term, persistent.vote)).hash(&mut hasher);
 }
 
-fn redirected(state: &SystemState) -> bool {
-    answers(state).any(|answer| matches!(answer, Answer::Redirect(_)))
+fn done_in_term_2((_, server): Server<'_>) -> bool {
+    let mut committed = server.raft.committed();
+    committed.any(|entry| entry.term >= Term(2) && matches!(entry.payload, Payload::Command(_)))
 }
 
-fn read_sees_write(state: &SystemState) -> bool {
-    answers(state).any(|answer| matches!(answer, Answer::Done(Output::Value(Some(_)))))
+fn logged_twice((_, server): Server<'_>) -> bool {
+    let commands = || server.raft.committed().filter(|e| e.payload != Payload::Noop);
+    commands().enumerate().any(|(i, a)| commands().take(i).any(|b| a.payload == b.payload))
 }
 
-fn answers(state: &SystemState) -> impl Iterator<Item = &Answer> {
-    messages(state).filter_map(|envelope| match envelope.msg {
+fn redirected(message: &Message) -> bool {
+    matches!(answer(message), Some(Answer::Redirect(_)))
+}
+
+fn read_sees_write(message: &Message) -> bool {
+    matches!(answer(message), Some(Answer::Done(Output::Value(Some(_)))))
+}
+
+fn answer(message: &Message) -> Option<&Answer> {
+    match message {
         Message::Reply(reply) => Some(&reply.answer),
         Message::Raft(_) | Message::Request(_) => None,
-    })
+    }
 }
 
-fn restarted_with_log(state: &SystemState) -> bool {
-    servers(state)
-        .any(|(host, server)| host.spent.restarts > 0 && server.raft.last().index > Index::ZERO)
+fn restarted_with_log((host, server): Server<'_>) -> bool {
+    host.spent.restarts > 0 && server.raft.last().index > Index::ZERO
 }
 
-fn leader_returned(state: &SystemState) -> bool {
-    servers(state).any(|(host, server)| {
-        host.spent.restarts == 0
-            && server.raft.is_leader()
-            && host.past.led.iter().any(|term| *term < server.raft.term())
-    })
+fn leader_returned((host, server): Server<'_>) -> bool {
+    host.spent.restarts == 0 && leads_again((host, server))
 }
 
-fn restarted_leader(state: &SystemState) -> bool {
-    servers(state).any(|(host, server)| {
-        host.spent.restarts > 0
-            && server.raft.is_leader()
-            && host.past.led.iter().any(|term| *term < server.raft.term())
-    })
+fn restarted_leader((host, server): Server<'_>) -> bool {
+    host.spent.restarts > 0 && leads_again((host, server))
+}
+
+/// Whether a server leads that has led an earlier term.
+fn leads_again((host, server): Server<'_>) -> bool {
+    server.raft.is_leader() && host.past.led.iter().any(|term| *term < server.raft.term())
 }

@@ -1,9 +1,11 @@
 //! What is promised, one named function for each promise.
 //!
-//! A promise about one step of one server (its state before and after) is checked where the step is
-//! taken ([`crate::raft::Summary`], [`crate::actor`]) and reported by name; one about all servers,
-//! about messages or about what clients have seen is a function of the system's state, here. A goal
-//! is a state that a check must reach: a check that cannot show what it is about proves nothing.
+//! A promise says what it reads ([`Reads`]): one node, two of them, all, a message, what clients
+//! have seen. The function gets that and no more, and a checker may evaluate it once for each
+//! distinct thing that it reads. A promise about one step of one server (its state before and after)
+//! is checked where the step is taken ([`crate::raft::Summary`], [`crate::actor`]) and reported by
+//! name. A goal is a state that a check must reach: a check that cannot show what it is about proves
+//! nothing.
 //!
 //! The codes P1 to P22 are those of `docs/checking.md`.
 
@@ -11,9 +13,13 @@ pub mod clients;
 pub mod goals;
 pub mod raft;
 
-use stateright::{Expectation, Property as StaterightProperty};
+use std::hash::Hasher;
 
-use crate::system::{System, SystemState};
+use stateright::actor::Envelope;
+use stateright::{Expectation, Model, Property as StaterightProperty};
+
+use crate::replica::{Message, Replica};
+use crate::system::{History, HostState, SystemState, messages};
 use crate::violation::Violation;
 
 /// A promise or a goal.
@@ -23,80 +29,136 @@ pub struct Property {
     pub name: &'static str,
     /// What it says.
     pub statement: &'static str,
-    /// What it looks at.
-    pub kind: Kind,
-    condition: fn(&System, &SystemState) -> bool,
-    explain: fn(&SystemState) -> Result<(), Violation>,
+    /// Whether it is a state that must be reached, and not a promise that must be kept.
+    pub goal: bool,
+    /// What it reads, and the judgement.
+    pub reads: Reads,
 }
 
-/// What a property looks at.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// One step of one server.
-    Step,
-    /// All servers at once.
-    State,
-    /// The messages under way.
-    Message,
+/// Whether what was promised holds, or a goal is reached; if not, why.
+pub type Holds = Result<(), Violation>;
+
+/// What a property reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Reads {
+    /// One step of one node: what it broke is noted in the node's state.
+    Step(fn(&HostState) -> Holds),
+    /// One node.
+    Host(fn(&HostState) -> Holds),
+    /// Two nodes.
+    Pair(fn(&HostState, &HostState) -> Holds),
+    /// All nodes, as far as the first function shows them.
+    Hosts(View, fn(&[&HostState]) -> Holds),
+    /// A message under way and all nodes, as far as the first function shows them. The second says
+    /// which messages.
+    Message(View, fn(&Message) -> bool, fn(&[&HostState], Envelope<&Message>) -> Holds),
     /// What clients have seen.
-    History,
-    /// A state that must be reached.
-    Goal,
+    History(fn(&History) -> Holds),
+    /// The whole state.
+    State(fn(&SystemState) -> Holds),
 }
 
-impl Kind {
+/// Feeds what a property reads of a node to a hasher: equal views, equal judgements.
+pub type View = fn(&HostState, &mut dyn Hasher);
+
+/// A server: what the host keeps for it, and its replica.
+pub type Server<'a> = (&'a HostState, &'a Replica);
+
+impl Reads {
     /// The word for it in reports.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
-            Self::Step => "step",
-            Self::State => "state",
-            Self::Message => "message",
-            Self::History => "history",
-            Self::Goal => "goal",
+            Self::Step(_) => "step",
+            Self::Host(_) | Self::Pair(_) | Self::Hosts(..) | Self::State(_) => "state",
+            Self::Message(..) => "message",
+            Self::History(_) => "history",
         }
     }
 }
 
 impl Property {
-    /// Whether a state that meets the condition is what is looked for.
+    /// The word for it in reports.
     #[must_use]
-    pub fn is_goal(&self) -> bool {
-        self.kind == Kind::Goal
+    pub fn word(&self) -> &'static str {
+        if self.goal { "goal" } else { self.reads.word() }
     }
 
-    /// Why the property does not hold in `state`; nothing if it does.
+    /// Whether the property holds in `state`, or the goal is reached there.
     #[must_use]
-    pub fn violation(&self, state: &SystemState) -> Option<Violation> {
-        (self.explain)(state).err()
+    pub fn holds(&self, state: &SystemState) -> bool {
+        self.judge(state).is_ok()
     }
 
-    /// Whether the property, or the goal, holds in `state`.
-    #[must_use]
-    pub fn holds(&self, system: &System, state: &SystemState) -> bool {
-        (self.condition)(system, state)
+    /// Whether the property holds in `state`, or the goal is reached there.
+    ///
+    /// # Errors
+    /// What is wrong, or that the goal is not reached.
+    pub fn judge(&self, state: &SystemState) -> Holds {
+        let hosts: Vec<&HostState> = state.actor_states.iter().map(|host| &**host).collect();
+        match self.reads {
+            Reads::Step(judge) | Reads::Host(judge) => self.over(hosts.iter().map(|h| judge(h))),
+            Reads::Pair(judge) => self.over(hosts.iter().enumerate().flat_map(|(i, first)| {
+                hosts[i + 1..].iter().map(move |second| judge(first, second))
+            })),
+            Reads::Hosts(_, judge) => judge(&hosts),
+            Reads::Message(_, concerns, judge) => {
+                let concerned = messages(state).filter(|envelope| concerns(envelope.msg));
+                self.over(concerned.map(|envelope| judge(&hosts, envelope)))
+            }
+            Reads::History(judge) => judge(&state.history),
+            Reads::State(judge) => judge(state),
+        }
     }
 
-    /// The same for stateright.
-    #[must_use]
-    pub fn to_stateright(&self) -> StaterightProperty<System> {
-        let expectation = match self.kind {
-            Kind::Goal => Expectation::Sometimes,
-            Kind::Step | Kind::State | Kind::Message | Kind::History => Expectation::Always,
-        };
-        StaterightProperty { expectation, name: self.name, condition: self.condition }
+    /// A promise is kept by all, a goal reached by one.
+    fn over(&self, mut each: impl Iterator<Item = Holds>) -> Holds {
+        if !self.goal {
+            return each.collect();
+        }
+        if each.any(|holds| holds.is_ok()) { Ok(()) } else { Err(not_reached(self.name)) }
+    }
+
+    /// The same for stateright, where `condition` looks the property up in its model and judges.
+    pub(crate) fn to_stateright<M: Model>(
+        self,
+        condition: fn(&M, &M::State) -> bool,
+    ) -> StaterightProperty<M> {
+        let expectation = if self.goal { Expectation::Sometimes } else { Expectation::Always };
+        StaterightProperty { expectation, name: self.name, condition }
     }
 }
 
-/// A promise by its function, `fn(&SystemState) -> Result<(), Violation>`.
+fn not_reached(goal: &'static str) -> Violation {
+    Violation::new(goal, "is not reached here")
+}
+
+/// A promise by what it reads and its function.
 macro_rules! promise {
-    ($kind:ident, $name:ident, $statement:literal) => {
+    (@reads Host $name:ident) => {
+        $crate::properties::Reads::Host(|host| match $crate::properties::server(host) {
+            Some(server) => $name(server),
+            None => Ok(()),
+        })
+    };
+    (@reads Pair $name:ident) => {
+        $crate::properties::Reads::Pair(|a, b| {
+            match ($crate::properties::server(a), $crate::properties::server(b)) {
+                (Some(a), Some(b)) => $name(a, b),
+                _ => Ok(()),
+            }
+        })
+    };
+    (@reads History $name:ident) => { $crate::properties::Reads::History($name) };
+    (@reads $kind:ident ( $($view:expr),+ ) $name:ident) => {
+        $crate::properties::Reads::$kind($($view),+, $name)
+    };
+    ($kind:ident $(( $($view:expr),+ ))?, $name:ident, $statement:literal) => {
         $crate::properties::Property {
             name: stringify!($name),
             statement: $statement,
-            kind: $crate::properties::Kind::$kind,
-            condition: |_, state| $name(state).is_ok(),
-            explain: $name,
+            goal: false,
+            reads: promise!(@reads $kind $(( $($view),+ ))? $name),
         }
     };
 }
@@ -107,32 +169,29 @@ macro_rules! step {
         $crate::properties::Property {
             name: stringify!($name),
             statement: $statement,
-            kind: $crate::properties::Kind::Step,
-            condition: |_, state| $crate::properties::kept(state, stringify!($name)).is_ok(),
-            explain: |state| $crate::properties::kept(state, stringify!($name)),
+            goal: false,
+            reads: $crate::properties::Reads::Step(|host| {
+                $crate::properties::kept(host, stringify!($name))
+            }),
         }
     };
 }
 
-/// A goal by its function, `fn(&SystemState) -> bool`.
-macro_rules! goal {
-    ($name:ident, $statement:literal) => {
-        $crate::properties::Property {
-            name: stringify!($name),
-            statement: $statement,
-            kind: $crate::properties::Kind::Goal,
-            condition: |_, state| $name(state),
-            explain: |_| Ok(()),
-        }
-    };
+use {promise, step};
+
+/// A host's server, if it is one.
+fn server(host: &HostState) -> Option<Server<'_>> {
+    host.node.replica().map(|replica| (host, replica))
 }
 
-use {goal, promise, step};
+/// The servers among the hosts.
+fn servers<'a>(hosts: &'a [&'a HostState]) -> impl Iterator<Item = Server<'a>> + Clone {
+    hosts.iter().filter_map(|host| server(host))
+}
 
-/// Whether no node has broken the promise `property` at a step.
-fn kept(state: &SystemState, property: &str) -> Result<(), Violation> {
-    let broken = state.actor_states.iter().filter_map(|host| host.violation.as_ref());
-    match broken.into_iter().find(|violation| violation.property == property) {
+/// Whether a node has not broken the promise `property` at a step.
+fn kept(host: &HostState, property: &str) -> Holds {
+    match host.violation.as_ref().filter(|violation| violation.property == property) {
         None => Ok(()),
         Some(violation) => Err(violation.clone()),
     }

@@ -15,9 +15,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use stateright::actor::{Actor, Envelope, Network, Out, is_no_op};
+use stateright::actor::{Actor, Envelope, Id, Network, Out, is_no_op};
 
-use super::{Host, SystemState};
+use super::{Host, HostState, SystemState};
 use crate::node::Node;
 use crate::raft::{self, Outcome, Role, Rpc};
 use crate::replica::{Message, Replica};
@@ -32,7 +32,7 @@ pub(super) fn forget(hosts: &[Host], state: &mut SystemState) {
     let dead: Vec<_> = state
         .network
         .iter_deliverable()
-        .filter(|envelope| is_dead(state, envelope))
+        .filter(|envelope| super::System::is_dead(state, envelope))
         .map(|envelope| envelope.to_cloned_msg())
         .collect();
     for envelope in dead {
@@ -60,13 +60,11 @@ fn verify(hosts: &[Host], state: &mut SystemState, envelope: &Envelope<Message>)
     Arc::make_mut(host).violation = Some(Violation::new(PROMISE, detail));
 }
 
-/// Whether a message can never again have an effect.
-pub(super) fn is_dead(state: &SystemState, envelope: &Envelope<&Message>) -> bool {
-    let Some(host) = state.actor_states.get(usize::from(envelope.dst)) else {
-        return true;
-    };
-    let from = NodeId(usize::from(envelope.src) as u16);
-    match (&host.node, envelope.msg) {
+/// Whether a message from `src` can never again have an effect on `host`.
+#[must_use]
+pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
+    let from = NodeId(usize::from(src) as u16);
+    match (&host.node, message) {
         (Node::Server(replica), Message::Raft(message)) => raft_is_dead(replica, from, message),
         // The client has moved on: it will not be answered, and its session refuses it for ever.
         (Node::Server(replica), Message::Request(request)) => {

@@ -45,23 +45,35 @@ impl Debug for Page {
     }
 }
 
-/// A promise or goal, for pages.
-macro_rules! lift {
-    ($($index:literal)*) => {
-        &[$(|explorable, page| explorable.0.promises[$index].holds(&explorable.0, &page.state)),*]
+/// Conditions for stateright, which wants plain functions: one for each place in the list of
+/// properties, each of which looks its property up there.
+macro_rules! conditions {
+    ($name:ident: $model:ty, |$m:ident, $state:ident, $i:ident| $holds:expr) => {
+        $crate::system::explorer::conditions!(
+            @all $name: $model, |$m, $state, $i| $holds;
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+        );
+    };
+    (@all $name:ident: $model:ty, |$m:ident, $state:ident, $i:ident| $holds:expr;
+     $($index:literal)*) => {
+        const $name: &[fn(&$model, &<$model as stateright::Model>::State) -> bool] =
+            &[$(|$m, $state| { let $i: usize = $index; $holds }),*];
     };
 }
 
-/// stateright's conditions are plain functions: one for each place in the list of promises.
-const CONDITIONS: &[fn(&Explorable, &Page) -> bool] = lift!(
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-);
+pub(super) use conditions;
 
-fn lift(property: (&Property, fn(&Explorable, &Page) -> bool)) -> StaterightProperty<Explorable> {
-    let (property, condition) = property;
-    let StaterightProperty { expectation, name, .. } = property.to_stateright();
-    StaterightProperty { expectation, name, condition }
+/// The properties for stateright.
+pub(super) fn for_stateright<M: Model>(
+    properties: &[Property],
+    conditions: &[fn(&M, &M::State) -> bool],
+) -> Vec<StaterightProperty<M>> {
+    assert!(properties.len() <= conditions.len(), "{} properties are too many", properties.len());
+    let pairs = properties.iter().zip(conditions.iter().copied());
+    pairs.map(|(property, condition)| property.to_stateright(condition)).collect()
 }
+
+conditions!(CONDITIONS: Explorable, |it, page, i| it.0.promises[i].holds(&page.state));
 
 impl Model for Explorable {
     type State = Page;
@@ -80,9 +92,7 @@ impl Model for Explorable {
     }
 
     fn properties(&self) -> Vec<StaterightProperty<Self>> {
-        let promises = &self.0.promises;
-        assert!(promises.len() <= CONDITIONS.len(), "{} promises are too many", promises.len());
-        promises.iter().zip(CONDITIONS.iter().copied()).map(lift).collect()
+        for_stateright(&self.0.promises, CONDITIONS)
     }
 
     fn within_boundary(&self, page: &Page) -> bool {

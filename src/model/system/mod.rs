@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use stateright::actor::{ActorModel, ActorModelAction, ActorModelState, Envelope, Id, Network};
 use stateright::{Model, Path, Property as StaterightProperty};
 
+pub use dead::is_dead;
 pub use explorer::{Explorable, Page};
 pub use host::{Host, HostState, Past, Spent, Timer};
 
@@ -27,9 +28,11 @@ use crate::kv::command::Op;
 use crate::node::Setup;
 use crate::properties::Property;
 use crate::raft::{Config, Limits};
-use crate::replica::{Answer, Message, Replica};
+use crate::replica::{Answer, Message};
 use crate::spec::map::Map;
 use crate::types::{ClientId, NodeId, Term};
+
+explorer::conditions!(CONDITIONS: System, |system, state, i| system.promises[i].holds(state));
 
 /// What clients have seen so far.
 pub type History = Monitor<Map>;
@@ -112,15 +115,7 @@ impl System {
     /// The system of `scope`, of which `promises` are to be checked.
     #[must_use]
     pub fn new(scope: Scope, promises: Vec<Property>) -> Self {
-        let network = match scope.network {
-            NetworkKind::Delivering => Network::new_unordered_nonduplicating([]),
-            NetworkKind::Duplicating => Network::new_unordered_duplicating([]),
-        };
-        let inner = ActorModel::new(scope.clone(), History::new(Map::default()))
-            .actors(scope.hosts())
-            .init_network(network)
-            .record_msg_out(record_request)
-            .record_msg_in(record_reply);
+        let inner = scope.model();
         Self { scope, promises, inner, expanded: AtomicUsize::new(0) }
     }
 
@@ -133,7 +128,8 @@ impl System {
     /// Whether a message under way in `state` can never again have an effect.
     #[must_use]
     pub fn is_dead(state: &SystemState, envelope: &Envelope<&Message>) -> bool {
-        dead::is_dead(state, envelope)
+        let receiver = state.actor_states.get(usize::from(envelope.dst));
+        receiver.is_none_or(|host| is_dead(host, envelope.src, envelope.msg))
     }
 
     /// Forgets what cannot matter.
@@ -158,6 +154,21 @@ impl System {
 }
 
 impl Scope {
+    /// stateright's model of it: all that happens, no bound but what each host may do, no reduction.
+    #[must_use]
+    pub fn model(&self) -> ActorModel<Host, Self, History> {
+        let network = match self.network {
+            NetworkKind::Delivering => Network::new_unordered_nonduplicating([]),
+            NetworkKind::Duplicating => Network::new_unordered_duplicating([]),
+        };
+        ActorModel::new(self.clone(), History::new(Map::default()))
+            .actors(self.hosts())
+            .init_network(network)
+            .record_msg_out(record_request)
+            .record_msg_in(record_reply)
+            .within_boundary(|scope, state| scope.bounds.contain(state))
+    }
+
     fn hosts(&self) -> Vec<Host> {
         let servers: BTreeSet<_> = (0..self.servers).map(NodeId).collect();
         let server = |id: &NodeId| {
@@ -179,26 +190,23 @@ impl Scope {
 }
 
 impl Bounds {
-    fn contain(&self, state: &SystemState) -> bool {
-        let (mut restarts, mut heartbeats) = (0, 0);
-        let each = state.actor_states.iter().all(|host| {
-            restarts += host.spent.restarts;
-            heartbeats += host.spent.heartbeats;
-            host.node.replica().is_none_or(|replica| {
-                replica.raft.term() <= self.max_term
-                    && replica.raft.last().index.0 as usize <= self.max_log
-            })
-        });
-        each && restarts <= self.restarts && heartbeats <= self.heartbeats
+    /// Whether one host is within the bounds by itself.
+    #[must_use]
+    pub fn contain_host(&self, host: &HostState) -> bool {
+        host.node.replica().is_none_or(|replica| {
+            replica.raft.term() <= self.max_term
+                && replica.raft.last().index.0 as usize <= self.max_log
+        })
     }
-}
 
-/// The servers of a state, with their replicas.
-pub fn servers(state: &SystemState) -> impl Iterator<Item = (&HostState, &Replica)> + Clone {
-    state
-        .actor_states
-        .iter()
-        .filter_map(|host| host.node.replica().map(|replica| (host.as_ref(), replica)))
+    fn contain(&self, state: &SystemState) -> bool {
+        let sum = |spent: fn(&Spent) -> u8| -> u8 {
+            state.actor_states.iter().map(|host| spent(&host.spent)).sum()
+        };
+        state.actor_states.iter().all(|host| self.contain_host(host))
+            && sum(|spent| spent.restarts) <= self.restarts
+            && sum(|spent| spent.heartbeats) <= self.heartbeats
+    }
 }
 
 /// The messages under way in a state.
@@ -252,7 +260,7 @@ impl Model for System {
     }
 
     fn properties(&self) -> Vec<StaterightProperty<Self>> {
-        self.promises.iter().map(Property::to_stateright).collect()
+        explorer::for_stateright(&self.promises, CONDITIONS)
     }
 
     fn within_boundary(&self, state: &SystemState) -> bool {
