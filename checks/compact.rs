@@ -1,0 +1,72 @@
+//! A system of the model, for the checker.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use checker::{Boundary, Budget, Dead, Expectation, Property, Reads, System};
+use model::properties::{self, View};
+use model::replica::Message;
+use model::system::{History, Host, HostState, Reductions, Scope, is_dead};
+
+/// The system of `scope` for the checker, with what is promised of it.
+#[must_use]
+pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, Scope, History> {
+    let bounds = scope.bounds;
+    let inside = move |_, host: &HostState| bounds.contain_host(host);
+    let mut system = System::new(scope.model(), Boundary::Actors(Box::new(inside)));
+    system.budgets = vec![
+        Budget { spent: |_, host| host.spent.restarts.into(), limit: bounds.restarts.into() },
+        Budget { spent: |_, host| host.spent.heartbeats.into(), limit: bounds.heartbeats.into() },
+    ];
+    let Reductions { forget_dead, forget_last } = scope.reductions;
+    system.dead = forget_dead.then_some(Dead {
+        is_dead: |_, host, src, message| is_dead(host, src, message),
+        once_spent: Some(0), // While a server may crash, its memory is under test.
+    });
+    system.remember_last = !forget_last;
+    system.recorded = Some(|message| match message {
+        Message::Raft(_) => false,
+        Message::Request(_) | Message::Reply(_) => true,
+    });
+    system.properties = promises.iter().map(property).collect();
+    system
+}
+
+fn property(promise: &properties::Property) -> Property<Host, History> {
+    let expectation = if promise.goal { Expectation::Sometimes } else { Expectation::Always };
+    Property { name: promise.name, expectation, reads: reads(promise.reads) }
+}
+
+fn reads(reads: properties::Reads) -> Reads<Host, History> {
+    use properties::Reads as Promised;
+    match reads {
+        Promised::Step(judge) | Promised::Host(judge) => {
+            Reads::Actor(Box::new(move |_, host| told(judge(host))))
+        }
+        Promised::Pair(judge) => {
+            Reads::Pair(Box::new(move |(_, first), (_, second)| told(judge(first, second))))
+        }
+        Promised::Hosts(view, judge) => Reads::Actors {
+            view: Some(digest(view)),
+            judge: Box::new(move |hosts| told(judge(hosts))),
+        },
+        Promised::Message(view, concerns, judge) => Reads::Message {
+            concerns: Box::new(concerns),
+            view: Some(digest(view)),
+            judge: Box::new(move |hosts, envelope| told(judge(hosts, envelope))),
+        },
+        Promised::History(judge) => Reads::History(Box::new(move |past| told(judge(past)))),
+        Promised::State(judge) => Reads::State(Box::new(move |state| told(judge(state)))),
+    }
+}
+
+fn digest(view: View) -> checker::property::View<Host> {
+    Box::new(move |_, host| {
+        let mut hasher = DefaultHasher::new();
+        view(host, &mut hasher);
+        hasher.finish()
+    })
+}
+
+fn told(holds: properties::Holds) -> checker::Holds {
+    holds.map_err(|violation| violation.detail)
+}

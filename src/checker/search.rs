@@ -1,0 +1,282 @@
+//! The search: breadth-first, level by level, to the last state.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::frontier::Level;
+use crate::judge::MOST_PROPERTIES;
+use crate::log::{self, Log, MOST_THREADS};
+use crate::property::Expectation;
+use crate::report::{Coverage, Found, Report};
+use crate::spill::Spill;
+use crate::store::{Store, Trouble, lock};
+use crate::system::{Checkable, History, System};
+use crate::trace::Replay;
+use crate::visited::Visited;
+use crate::worker::{Finding, Shared, Worker};
+
+/// How to search.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// On how many threads.
+    pub threads: NonZeroUsize,
+    /// How many bytes the search may take, if that is bounded: when states and logs would take more
+    /// they go to disk, and when the set of fingerprints alone would, the search ends.
+    pub memory: Option<usize>,
+    /// Ends the search when it becomes true.
+    pub stop: &'a AtomicBool,
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// States reached, each counted once.
+    pub unique: usize,
+    /// States reached, counted each time.
+    pub generated: usize,
+    /// The level that is expanded.
+    pub depth: usize,
+    /// States reached and not yet expanded.
+    pub frontier: usize,
+    /// Distinct parts of states: actor states, messages, histories.
+    pub parts: usize,
+    /// Bytes taken by the set of fingerprints, the states to be expanded and the log; not by the
+    /// parts.
+    pub memory: usize,
+    /// Bytes written to disk for want of memory.
+    pub spilt: u64,
+    /// Since the start.
+    pub elapsed: Duration,
+}
+
+/// How often progress is reported.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// Fewer states than this are expanded by one thread.
+const NARROW: usize = 256;
+
+/// Searches a system, until its last state or until a property is broken.
+///
+/// All that is broken in the level where the first break is found is reported: with it the counts,
+/// the verdicts and the lengths of counterexamples do not depend on the number of threads.
+pub fn search<A: Checkable, C: Sync + Send, H: History>(
+    system: System<A, C, H>,
+    options: Options<'_>,
+    progress: impl FnMut(Progress),
+) -> Report<A, H> {
+    assert!(system.properties.len() <= MOST_PROPERTIES, "at most 64 properties");
+    let store = Store::new(system);
+    Search::new(&store, options).run(progress)
+}
+
+struct Search<'a, A: Checkable, C, H: History> {
+    store: &'a Store<A, C, H>,
+    options: Options<'a>,
+    shared: Shared<'a>,
+    workers: Vec<Worker<'a, A, C, H>>,
+    depth: usize,
+    peak: usize,
+    start: Instant,
+    reported: Instant,
+}
+
+impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
+    fn new(store: &'a Store<A, C, H>, options: Options<'a>) -> Self {
+        let threads = options.threads.get().min(MOST_THREADS);
+        let count = store.system.properties.len();
+        let open = if count == MOST_PROPERTIES { u64::MAX } else { (1 << count) - 1 };
+        let shared = Shared {
+            visited: Visited::new(),
+            logs: (0..threads).map(|_| Mutex::new(Log::default())).collect(),
+            spill: Spill::default(),
+            level: Level::default(),
+            next: Level::default(),
+            spilling: AtomicBool::new(false),
+            open: AtomicU64::new(open),
+            findings: Mutex::default(),
+            generated: AtomicUsize::new(0),
+            expanded: AtomicUsize::new(0),
+            stop: options.stop,
+        };
+        let workers = (0..threads as u32).map(|thread| Worker::new(store, thread)).collect();
+        let now = Instant::now();
+        Self { store, options, shared, workers, depth: 0, peak: 0, start: now, reported: now }
+    }
+
+    fn run(mut self, mut progress: impl FnMut(Progress)) -> Report<A, H> {
+        let coverage = match self.levels(&mut progress) {
+            Ok(coverage) => coverage,
+            Err(error) => {
+                self.store.report(Trouble::Disk { error: error.to_string() });
+                Coverage::Troubled
+            }
+        };
+        progress(self.progress());
+        self.report(coverage)
+    }
+
+    fn levels(&mut self, progress: &mut impl FnMut(Progress)) -> io::Result<Coverage> {
+        self.workers[0].start(&self.shared)?;
+        loop {
+            std::mem::swap(&mut self.shared.level, &mut self.shared.next);
+            if self.is_broken() {
+                return Ok(Coverage::UntilBroken);
+            }
+            if self.shared.level.len() == 0 {
+                return Ok(Coverage::Complete);
+            }
+            self.depth += 1;
+            while self.shared.level.len() > 0 {
+                if self.store.troubled.load(Ordering::Relaxed) {
+                    return Ok(Coverage::Troubled);
+                }
+                if self.shared.stop.load(Ordering::Relaxed) {
+                    return Ok(Coverage::Stopped);
+                }
+                if !self.make_room() {
+                    return Ok(Coverage::OutOfMemory);
+                }
+                self.pass(progress)?;
+            }
+        }
+    }
+
+    /// Lets all threads work until the level is done or they have to pause. This thread is one of
+    /// them, and reports progress now and then.
+    fn pass(&mut self, progress: &mut impl FnMut(Progress)) -> io::Result<()> {
+        let (store, shared, depth, start) = (self.store, &self.shared, self.depth, self.start);
+        let reported = &mut self.reported;
+        let mut tick = || {
+            if reported.elapsed() >= REPORT_EVERY {
+                *reported = Instant::now();
+                progress(progress_of(store, shared, depth, start));
+            }
+        };
+        // A narrow level is done sooner than a second thread is started.
+        let helpers = if shared.level.len() < NARROW { 0 } else { self.workers.len() - 1 };
+        let (own, others) = self.workers.split_at_mut(1);
+        thread::scope(|scope| {
+            let threads: Vec<_> = others[..helpers]
+                .iter_mut()
+                .map(|worker| scope.spawn(move || worker.work(shared, &mut || {})))
+                .collect();
+            let done = own[0].work(shared, &mut tick);
+            threads.into_iter().fold(done, |done, thread| match thread.join() {
+                Ok(also) => done.and(also),
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })?;
+        self.peak = self.peak.max(memory(&self.shared));
+        Ok(())
+    }
+
+    /// Makes room for more states; gives whether there is any.
+    fn make_room(&mut self) -> bool {
+        if let Some(most) = self.options.memory {
+            let growth = if self.shared.visited.is_full_with(0) {
+                self.shared.visited.bytes_to_grow()
+            } else {
+                0
+            };
+            if self.shared.visited.bytes() + growth > most {
+                return false;
+            }
+            if memory(&self.shared) + growth > most / 8 * 7 {
+                self.shared.spilling.store(true, Ordering::Relaxed);
+            }
+        }
+        if self.shared.visited.is_full_with(0) {
+            let held = memory(&self.shared) + self.shared.visited.bytes_to_grow();
+            self.peak = self.peak.max(held);
+            self.shared.visited.grow();
+        }
+        true
+    }
+
+    /// Whether what must always hold has been found not to.
+    fn is_broken(&self) -> bool {
+        let properties = &self.store.system.properties;
+        lock(&self.shared.findings).iter().any(|finding| {
+            finding.property.is_none_or(|p| properties[p].expectation == Expectation::Always)
+        })
+    }
+
+    fn progress(&self) -> Progress {
+        progress_of(self.store, &self.shared, self.depth, self.start)
+    }
+
+    fn report(self, coverage: Coverage) -> Report<A, H> {
+        let progress = self.progress();
+        let findings = lock(&self.shared.findings).clone();
+        let found = findings.iter().map(|finding| self.found(finding)).collect();
+        let properties = &self.store.system.properties;
+        Report {
+            coverage,
+            trouble: self.store.trouble(),
+            unique: progress.unique,
+            generated: progress.generated,
+            depth: self.depth,
+            parts: progress.parts,
+            peak_memory: self.peak.max(progress.memory),
+            spilt: progress.spilt,
+            symmetry: self.store.renamings.len(),
+            elapsed: self.start.elapsed(),
+            properties: properties.iter().map(|p| (p.name, p.expectation)).collect(),
+            found,
+        }
+    }
+
+    fn found(&self, finding: &Finding) -> Found<A, H> {
+        let (name, expectation) = match finding.property {
+            Some(place) => {
+                let property = &self.store.system.properties[place];
+                (property.name, property.expectation)
+            }
+            None => (crate::report::NO_PANIC, Expectation::Always),
+        };
+        let path = log::path(&self.shared.logs, finding.place, &self.shared.spill);
+        let mut events = match path {
+            Ok(events) => events,
+            Err(error) => {
+                self.store.report(Trouble::Disk { error: error.to_string() });
+                Vec::new()
+            }
+        };
+        events.extend(finding.step);
+        let replay = Replay::run(self.store, &events);
+        let detail = match (&finding.words, finding.property) {
+            (Some(words), _) => words.clone(),
+            (None, Some(place)) => replay.detail(self.store, place),
+            (None, None) => String::new(),
+        };
+        let trace = replay.trace;
+        Found { property: name, expectation, detail, trace }
+    }
+}
+
+fn progress_of<A: Checkable, C, H: History>(
+    store: &Store<A, C, H>,
+    shared: &Shared<'_>,
+    depth: usize,
+    start: Instant,
+) -> Progress {
+    Progress {
+        unique: shared.visited.len(),
+        generated: shared.generated.load(Ordering::Relaxed),
+        depth,
+        frontier: shared.level.len() + shared.next.len(),
+        parts: store.cells.len() + store.messages.len() + store.pasts.len(),
+        memory: memory(shared),
+        spilt: shared.spill.written(),
+        elapsed: start.elapsed(),
+    }
+}
+
+fn memory(shared: &Shared<'_>) -> usize {
+    let logs: usize = shared.logs.iter().map(|log| lock(log).bytes()).sum();
+    shared.visited.bytes() + shared.level.bytes() + shared.next.bytes() + logs
+}

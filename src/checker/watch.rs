@@ -1,0 +1,120 @@
+//! Which properties a newly reached state is notable for.
+
+use rustc_hash::FxHashMap;
+
+use crate::fingerprint::mix;
+use crate::judge;
+use crate::property::Reads;
+use crate::state::State;
+use crate::store::{Store, Travel};
+use crate::system::{Checkable, History};
+
+/// Evaluates properties about more than one part, each once for each thing that it reads. Each
+/// thread has its own.
+pub(crate) struct Watch<'a, A: Checkable, C, H: History> {
+    store: &'a Store<A, C, H>,
+    /// For pairs of cells that have been judged, the properties that they are notable for.
+    pairs: FxHashMap<u64, u64>,
+    /// Whether any property reads pairs.
+    reads_pairs: bool,
+    /// The properties that view all actors, and what they have seen.
+    viewers: Vec<(usize, FxHashMap<u64, u64>)>,
+    /// The properties that read whole states.
+    whole: Vec<usize>,
+    /// The properties about messages.
+    messages: u64,
+}
+
+impl<'a, A: Checkable, C, H: History> Watch<'a, A, C, H> {
+    pub(crate) fn new(store: &'a Store<A, C, H>) -> Self {
+        let places = |wanted: fn(&Reads<A, H>) -> bool| {
+            let properties = judge::properties(store);
+            properties.filter(move |(_, p)| wanted(&p.reads)).map(|(place, _)| place)
+        };
+        Self {
+            store,
+            pairs: FxHashMap::default(),
+            reads_pairs: places(|reads| matches!(reads, Reads::Pair(_))).next().is_some(),
+            viewers: judge::viewers(store).into_iter().map(|p| (p, FxHashMap::default())).collect(),
+            whole: places(|reads| matches!(reads, Reads::State(_))).collect(),
+            messages: places(|reads| matches!(reads, Reads::Message { .. }))
+                .fold(0, |all, place| all | 1 << place),
+        }
+    }
+
+    /// Which of the `open` properties the state is notable for. `changed` is the actor that the
+    /// state owes to; of a first state all have changed.
+    pub(crate) fn look(&mut self, state: &State, changed: Option<usize>, open: u64) -> u64 {
+        let store = self.store;
+        let mut notable = store.pasts.get(state.past).notable;
+        for (actor, cell) in state.cells.iter().enumerate() {
+            if changed.is_none_or(|changed| changed == actor) {
+                notable |= store.cells.get(*cell).notable;
+            }
+        }
+        if self.reads_pairs {
+            notable |= self.pairs(state, changed);
+        }
+        notable |= self.views(state, open);
+        for place in &self.whole {
+            if open & 1 << place != 0 {
+                let property = &store.system.properties[*place];
+                notable |= judge::bit(store, *place, || property.judge(&store.whole(state)));
+            }
+        }
+        notable & open
+    }
+
+    fn pairs(&mut self, state: &State, changed: Option<usize>) -> u64 {
+        let (store, mut notable) = (self.store, 0);
+        for (i, first) in state.cells.iter().enumerate() {
+            for (j, second) in state.cells.iter().enumerate().skip(i + 1) {
+                if changed.is_none_or(|changed| changed == i || changed == j) {
+                    let key = u64::from(*first) << 32 | u64::from(*second);
+                    let judged = self.pairs.entry(key);
+                    notable |= *judged.or_insert_with(|| judge::pair(store, *first, *second));
+                }
+            }
+        }
+        notable
+    }
+
+    fn views(&mut self, state: &State, open: u64) -> u64 {
+        let (store, mut notable) = (self.store, 0);
+        for (view, (place, seen)) in self.viewers.iter_mut().enumerate() {
+            let (place, about_messages) = (*place, self.messages & 1 << *place != 0);
+            let concerns = |message: &u32| store.messages.get(*message).concerns & 1 << place != 0;
+            let skip = about_messages && !under_way(store, state).any(|m| concerns(&m));
+            if open & 1 << place == 0 || skip {
+                continue;
+            }
+            let shown = |(actor, cell): (usize, &u32)| {
+                mix(store.cells.get(*cell).views[view] ^ mix(actor as u64))
+            };
+            let key = state.cells.iter().enumerate().map(shown).fold(0, u64::wrapping_add);
+            if !about_messages {
+                let judge = || judge::all_actors(store, place, &state.cells);
+                notable |= *seen.entry(key).or_insert_with(judge);
+                continue;
+            }
+            for message in under_way(store, state).filter(concerns) {
+                let key = key ^ mix(store.messages.get(message).sums.at(0));
+                let envelope = store.envelope(message);
+                let judge = || judge::message(store, place, &state.cells, envelope);
+                notable |= *seen.entry(key).or_insert_with(judge);
+            }
+        }
+        notable
+    }
+}
+
+/// The messages that can be delivered.
+fn under_way<A: Checkable, C, H: History>(
+    store: &Store<A, C, H>,
+    state: &State,
+) -> impl Iterator<Item = u32> {
+    state.net.iter().map(|item| match store.travel {
+        Travel::Counted | Travel::Set => *item,
+        Travel::Ordered => store.flows.get(*item).queue[0],
+    })
+}

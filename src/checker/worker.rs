@@ -1,0 +1,244 @@
+//! One thread of a search.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crate::expand::Stepper;
+use crate::frontier::{Level, Segment};
+use crate::log::{Log, Place, Record};
+use crate::spill::Spill;
+use crate::state::State;
+use crate::step::Event;
+use crate::store::{Store, lock};
+use crate::system::{Checkable, History};
+use crate::visited::Visited;
+use crate::watch::Watch;
+
+/// What the threads of a search share.
+pub(crate) struct Shared<'a> {
+    pub(crate) visited: Visited,
+    pub(crate) logs: Vec<Mutex<Log>>,
+    pub(crate) spill: Spill,
+    /// The level that is expanded.
+    pub(crate) level: Level,
+    /// The level that is reached from it.
+    pub(crate) next: Level,
+    /// Whether there is no more room in memory for levels and logs.
+    pub(crate) spilling: AtomicBool,
+    /// The properties for which nothing notable has been found.
+    pub(crate) open: AtomicU64,
+    pub(crate) findings: Mutex<Vec<Finding>>,
+    /// States reached, counted each time.
+    pub(crate) generated: AtomicUsize,
+    /// States whose successors have been looked at.
+    pub(crate) expanded: AtomicUsize,
+    /// Whether somebody wants the search to end.
+    pub(crate) stop: &'a AtomicBool,
+}
+
+/// Something notable.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    /// The property; none: a handler has panicked.
+    pub(crate) property: Option<usize>,
+    /// The state in which it was found.
+    pub(crate) place: Place,
+    /// The step from there in which it was found, if no state shows it.
+    pub(crate) step: Option<Event>,
+    /// What the panic said.
+    pub(crate) words: Option<String>,
+}
+
+/// So many successors are looked up at once: enough for the processor to fetch from memory what it
+/// needs of all while it waits for the first.
+const BATCH: usize = 32;
+
+/// A successor that has not been looked up yet.
+#[derive(Default)]
+struct Candidate {
+    from: Option<Place>,
+    event: Option<Event>,
+    actor: Option<usize>,
+    state: State,
+    fingerprint: u64,
+}
+
+/// One thread, with what it keeps from level to level.
+pub(crate) struct Worker<'a, A: Checkable, C, H: History> {
+    store: &'a Store<A, C, H>,
+    thread: u32,
+    stepper: Stepper<'a, A, C, H>,
+    watch: Watch<'a, A, C, H>,
+    batch: Vec<Candidate>,
+    filled: usize,
+    reached: Segment,
+}
+
+impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
+    pub(crate) fn new(store: &'a Store<A, C, H>, thread: u32) -> Self {
+        Self {
+            store,
+            thread,
+            stepper: Stepper::new(store),
+            watch: Watch::new(store),
+            batch: Vec::new(),
+            filled: 0,
+            reached: Segment::new(Place { thread, index: 0 }),
+        }
+    }
+
+    /// Enters the state that the system starts from.
+    pub(crate) fn start(&mut self, shared: &Shared<'_>) -> io::Result<()> {
+        if let Some((state, fingerprint)) = self.stepper.start() {
+            let candidate = Candidate { state, fingerprint, ..Candidate::default() };
+            shared.generated.fetch_add(1, Ordering::Relaxed);
+            if shared.visited.insert(fingerprint) {
+                shared.visited.count(1);
+                self.reach(shared, &candidate)?;
+            }
+        }
+        self.flush_reached(shared)
+    }
+
+    /// Expands segments of the level until none is left or the search has to pause.
+    pub(crate) fn work(&mut self, shared: &Shared<'_>, tick: &mut dyn FnMut()) -> io::Result<()> {
+        let mut state = State::default();
+        'segments: while let Some(mut segment) = shared.level.pop(&shared.spill)? {
+            tick();
+            let mut expanded = 0;
+            while let Some(place) = segment.pop(self.store.actors(), &mut state) {
+                expanded += 1;
+                self.expand(shared, place, &state)?;
+                if shared.visited.is_full_with(0) || shared.stop.load(Ordering::Relaxed) {
+                    shared.expanded.fetch_add(expanded, Ordering::Relaxed);
+                    self.flush(shared)?;
+                    if !segment.is_empty() {
+                        shared.level.push(segment, None)?;
+                    }
+                    break 'segments;
+                }
+            }
+            shared.expanded.fetch_add(expanded, Ordering::Relaxed);
+            if self.store.troubled.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        self.flush(shared)?;
+        self.flush_reached(shared)?;
+        self.store.check_room();
+        Ok(())
+    }
+
+    fn expand(&mut self, shared: &Shared<'_>, place: Place, state: &State) -> io::Result<()> {
+        let store = self.store;
+        let Self { stepper, batch, filled, .. } = self;
+        stepper.expand(state, &mut |stepper, event, step| {
+            if let Some(step) = step {
+                note_step(store, shared, place, event, step);
+            }
+            let Some(successor) = stepper.take(state, event, step) else { return };
+            if successor.fingerprint == 0 {
+                return; // The handler panicked: there is no state after that.
+            }
+            if *filled == batch.len() {
+                batch.push(Candidate::default());
+            }
+            let candidate = &mut batch[*filled];
+            *filled += 1;
+            (candidate.from, candidate.event) = (Some(place), Some(event));
+            (candidate.actor, candidate.fingerprint) = (successor.actor, successor.fingerprint);
+            candidate.state.copy(successor.state);
+        });
+        if self.filled >= BATCH { self.flush(shared) } else { Ok(()) }
+    }
+
+    /// Looks up the successors that have gathered.
+    fn flush(&mut self, shared: &Shared<'_>) -> io::Result<()> {
+        let filled = std::mem::take(&mut self.filled);
+        let mut batch = std::mem::take(&mut self.batch);
+        // First all at once, for the processor to fetch; most are known, and found at first glance.
+        for candidate in &mut batch[..filled] {
+            if shared.visited.glance(candidate.fingerprint) {
+                candidate.fingerprint = 0;
+            }
+        }
+        let mut new = 0;
+        for candidate in &batch[..filled] {
+            if candidate.fingerprint != 0 && shared.visited.insert(candidate.fingerprint) {
+                new += 1;
+                self.reach(shared, candidate)?;
+            }
+        }
+        shared.visited.count(new);
+        shared.generated.fetch_add(filled, Ordering::Relaxed);
+        self.batch = batch;
+        Ok(())
+    }
+
+    /// Takes a new state in.
+    fn reach(&mut self, shared: &Shared<'_>, candidate: &Candidate) -> io::Result<()> {
+        let place = {
+            let mut log = lock(&shared.logs[self.thread as usize]);
+            let index = u32::try_from(log.len())
+                .map_err(|_| io::Error::other("a thread has reached more than 2^32 states"))?;
+            let place = Place { thread: self.thread, index };
+            let from = candidate.from.unwrap_or(place);
+            log.push(Record { from, event: candidate.event.unwrap_or(Event(0)) });
+            place
+        };
+        if self.reached.is_empty() {
+            self.reached = Segment::new(place);
+        }
+        self.reached.push(&candidate.state);
+        let open = shared.open.load(Ordering::Relaxed);
+        let notable = self.watch.look(&candidate.state, candidate.actor, open);
+        if notable != 0 {
+            note(shared, notable, place, None);
+        }
+        if self.reached.is_full() { self.flush_reached(shared) } else { Ok(()) }
+    }
+
+    fn flush_reached(&mut self, shared: &Shared<'_>) -> io::Result<()> {
+        let fresh = Segment::new(Place { thread: self.thread, index: 0 });
+        let reached = std::mem::replace(&mut self.reached, fresh);
+        if reached.is_empty() {
+            return Ok(());
+        }
+        let spill = shared.spilling.load(Ordering::Relaxed).then_some(&shared.spill);
+        if spill.is_some() {
+            lock(&shared.logs[self.thread as usize]).spill(&shared.spill)?;
+        }
+        shared.next.push(reached, spill)
+    }
+}
+
+/// Notes what a step shows that no state does.
+fn note_step<A: Checkable, C, H: History>(
+    store: &Store<A, C, H>,
+    shared: &Shared<'_>,
+    place: Place,
+    event: Event,
+    step: u32,
+) {
+    let step = &store.steps[step as usize];
+    if step.broken != 0 {
+        note(shared, step.broken & shared.open.load(Ordering::Relaxed), place, Some(event));
+    }
+    if let Some(words) = &step.panic {
+        let mut findings = lock(&shared.findings);
+        if findings.iter().all(|finding| finding.property.is_some()) {
+            let (property, words) = (None, Some(words.to_string()));
+            findings.push(Finding { property, place, step: Some(event), words });
+        }
+    }
+}
+
+/// Notes the first time that something is notable for a property.
+fn note(shared: &Shared<'_>, notable: u64, place: Place, step: Option<Event>) {
+    let before = shared.open.fetch_and(!notable, Ordering::Relaxed);
+    let mut findings = lock(&shared.findings);
+    for property in (0..u64::BITS as usize).filter(|p| notable & before & 1 << p != 0) {
+        findings.push(Finding { property: Some(property), place, step, words: None });
+    }
+}
