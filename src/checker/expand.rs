@@ -3,45 +3,59 @@
 use rustc_hash::FxHashMap;
 use stateright::actor::LossyNetwork;
 
-use crate::fingerprint::{Kind, Total};
+use crate::fingerprint::{self, Kind, Sums, Total};
+use crate::hot::{Hot, HotStep};
 use crate::state::{State, Tally};
-use crate::step::{Event, Happening, LocalKind, Reaction, Step};
+use crate::step::{Event, Happening, LocalKind, Reaction};
 use crate::store::{Store, Travel, nameless};
 use crate::system::{Boundary, Checkable, History};
-
-/// A step of the system, taken.
-pub(crate) struct Successor<'a> {
-    /// Whose cell may have changed.
-    pub(crate) actor: Option<usize>,
-    /// The state after it; before it, if the handler panicked.
-    pub(crate) state: &'a State,
-    /// Its fingerprint, the same for all states that differ in names only.
-    pub(crate) fingerprint: u64,
-}
 
 /// Takes steps. Each thread has its own, with a memory of what it has looked up.
 pub(crate) struct Stepper<'a, A: Checkable, C, H: History> {
     pub(crate) store: &'a Store<A, C, H>,
+    pub(crate) hot: Hot<'a, A, C, H>,
     /// What (cell, message) leads to, with dead messages forgotten and without.
     reactions: [FxHashMap<u64, Reaction>; 2],
     /// What (history, recorded) leads to.
     pasts: FxHashMap<u64, u32>,
-    total: Total,
+    /// The sums of the state that is expanded.
+    base: Total,
+    /// What the actors of the state that is expanded have spent of each budget.
     spent: Vec<u32>,
-    next: State,
-    next_total: Total,
+    /// The sums of the state that is being made.
+    pub(crate) sums: Total,
+}
+
+/// A step that can be taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Move {
+    /// What happens.
+    pub(crate) event: Event,
+    /// What the actor does, if it concerns one.
+    pub(crate) step: Option<u32>,
+}
+
+/// Where a step has led.
+pub(crate) enum Taken {
+    /// To a state with this fingerprint, the same for all states that differ in names only. It owes
+    /// to this actor, if to any.
+    To { fingerprint: u64, actor: Option<u32> },
+    /// Outside the boundary.
+    Outside,
+    /// Nowhere: the handler panicked.
+    Panicked,
 }
 
 impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
     pub(crate) fn new(store: &'a Store<A, C, H>) -> Self {
         Self {
             store,
+            hot: Hot::new(store),
             reactions: Default::default(),
             pasts: FxHashMap::default(),
-            total: Total::default(),
+            base: Total::default(),
             spent: Vec::new(),
-            next: State::default(),
-            next_total: Total::default(),
+            sums: Total::default(),
         }
     }
 
@@ -51,51 +65,30 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
         let past = store.past(store.system.model.init_history.clone());
         let mut state = State { past, ..State::default() };
         for message in store.under_way_at_first() {
-            self.send(&mut state, message);
+            self.join(&mut state, message);
         }
         for actor in 0..store.actors() {
             let (cell, sends) = store.start(actor);
             state.cells.push(cell);
-            for message in &sends {
-                let model = &store.system.model;
-                let past = &store.pasts.get(state.past).content;
-                let noted = (model.record_msg_out)(&model.cfg, past, store.envelope(*message));
-                if let Some(past) = noted {
-                    state.past = store.past(past);
-                }
-                self.send(&mut state, *message);
+            for message in sends {
+                state.past = store.note_sent(state.past, message);
+                self.join(&mut state, message);
             }
         }
         self.sum_spent(&state);
         if self.is_forgetting(&self.spent) {
-            self.forget_all(&mut state);
+            self.forget(&mut state, None);
         }
         let inside = state.cells.iter().all(|cell| store.cells.get(*cell).inside);
-        let inside = inside && self.within_budgets(&self.spent) && self.within_model(&state);
+        let mut budgets = store.system.budgets.iter().zip(&self.spent);
+        let affordable = budgets.all(|(budget, spent)| *spent <= budget.limit);
         self.sum(&state);
-        inside.then(|| (state, self.total.fingerprint()))
+        let fingerprint = self.base.fingerprint();
+        (inside && affordable && self.within_model(&state)).then_some((state, fingerprint))
     }
 
-    /// Puts a message under way, in a state whose sums nobody needs yet.
-    fn send(&self, state: &mut State, message: u32) {
-        match self.store.travel {
-            Travel::Counted => state.insert(message),
-            Travel::Set if state.holds(message) => {}
-            Travel::Set => state.insert(message),
-            Travel::Ordered => {
-                let (old, new) = self.queued(state, message);
-                old.into_iter().for_each(|flow| state.remove(flow));
-                state.insert(new);
-            }
-        }
-    }
-
-    /// Takes every step that can be taken from `state`.
-    pub(crate) fn expand(
-        &mut self,
-        state: &State,
-        emit: &mut impl FnMut(&mut Self, Event, Option<u32>),
-    ) {
+    /// Shows every step that can be taken from `state`; [`Self::take`] then takes it.
+    pub(crate) fn expand(&mut self, state: &State, mut show: impl FnMut(&mut Self, Move)) {
         self.sum(state);
         self.sum_spent(state);
         let forgetting = self.is_forgetting(&self.spent);
@@ -105,13 +98,15 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
                 continue; // Another copy of a counted message.
             }
             before = Some(item);
-            self.expand_item(state, *item, forgetting, emit);
+            self.expand_item(state, *item, forgetting, &mut show);
         }
         for cell in &state.cells {
-            for (event, step) in self.store.spontaneous(*cell) {
-                if !self.is_crash(*event) || self.may_crash(state) {
-                    emit(self, *event, Some(*step));
+            let mut i = 0;
+            while let Some((event, step)) = self.hot.spontaneous(*cell, i) {
+                if !self.is_crash(event) || self.may_crash(state) {
+                    show(self, Move { event, step: Some(step) });
                 }
+                i += 1;
             }
         }
     }
@@ -121,7 +116,7 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
         state: &State,
         item: u32,
         forgetting: bool,
-        emit: &mut impl FnMut(&mut Self, Event, Option<u32>),
+        show: &mut impl FnMut(&mut Self, Move),
     ) {
         let store = self.store;
         let message = match store.travel {
@@ -132,13 +127,17 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
         if store.system.model.lossy_network == LossyNetwork::Yes
             && faults.drops.is_none_or(|most| state.tally.drops < most)
         {
-            emit(self, Event::new(Happening::Drop(message)), None);
+            show(self, Move { event: Event::new(Happening::Drop(message)), step: None });
         }
-        let Some(cell) = state.cells.get(store.messages.get(message).dst) else { return };
-        let Some(step) = self.react(*cell, message, forgetting).step() else { return };
-        emit(self, Event::new(Happening::Deliver(message)), Some(step));
+        let dst = self.hot.message(message).dst;
+        let Some(cell) = state.cells.get(dst as usize) else { return };
+        let step = self.react(*cell, message, forgetting).step();
+        if step.is_none() {
+            return;
+        }
+        show(self, Move { event: Event::new(Happening::Deliver(message)), step });
         if store.travel == Travel::Counted && state.tally.duplications < faults.duplications {
-            emit(self, Event::new(Happening::Duplicate(message)), Some(step));
+            show(self, Move { event: Event::new(Happening::Duplicate(message)), step });
         }
     }
 
@@ -159,210 +158,111 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
             && system.faults.crashes.is_none_or(|most| state.tally.crashes < most)
     }
 
-    /// Takes one step from `state`, the one that was expanded last; nothing if it leads outside.
-    pub(crate) fn take(
-        &mut self,
-        state: &State,
-        event: Event,
-        step: Option<u32>,
-    ) -> Option<Successor<'_>> {
-        let store = self.store;
-        self.next.copy(state);
-        self.next_total.copy(&self.total);
-        self.consume(state, event);
-        let Some(number) = step else {
-            let fingerprint = self.next_total.fingerprint();
-            return Some(Successor { actor: None, state: &self.next, fingerprint });
+    /// Takes one step from `state`, the one that was expanded last, and makes `next` what it leads
+    /// to.
+    pub(crate) fn take(&mut self, state: &State, taken: Move, next: &mut State) -> Taken {
+        next.copy(state);
+        self.sums.copy(&self.base);
+        let Some(number) = taken.step else {
+            self.consume(next, taken.event);
+            return Taken::To { fingerprint: self.sums.fingerprint(), actor: None };
         };
-        let taken = &store.steps[number as usize];
-        let cell = store.cells.get(taken.next);
-        let actor = Some(cell.actor);
-        if taken.panic.is_some() {
-            self.next.copy(state);
-            return Some(Successor { actor, state: &self.next, fingerprint: 0 });
+        let step = self.hot.step(number);
+        if step.panicked {
+            return Taken::Panicked;
         }
-        let old = std::mem::replace(&mut self.next.cells[cell.actor], taken.next);
-        self.next_total.add(&taken.shift);
-        if !cell.inside || !self.afford(old, taken.next) {
-            return None;
+        let cell = self.hot.cell(step.next);
+        let old = std::mem::replace(&mut next.cells[cell.actor as usize], step.next);
+        if !cell.inside || !self.affords(old, step.next) {
+            return Taken::Outside;
         }
-        self.record(taken);
-        self.deliver_sends(state, old, taken);
-        if !self.within_model(&self.next) {
-            return None;
+        self.consume(next, taken.event);
+        self.sums.add(self.hot.shift(number));
+        if let Some(recorded) = step.recorded {
+            self.record(next, recorded);
         }
-        let fingerprint = self.next_total.fingerprint();
-        Some(Successor { actor, state: &self.next, fingerprint })
+        self.send(next, old, step);
+        if !self.within_model(next) {
+            return Taken::Outside;
+        }
+        Taken::To { fingerprint: self.sums.fingerprint(), actor: Some(cell.actor) }
     }
 
     /// What an event does to the network, and to the tally of faults.
-    fn consume(&mut self, state: &State, event: Event) {
+    fn consume(&mut self, next: &mut State, event: Event) {
         let store = self.store;
-        let mut tally = state.tally;
+        let before = next.tally;
         let bounds = &store.system.faults;
         match event.happening() {
             Happening::Deliver(message) => match store.travel {
-                Travel::Counted | Travel::Ordered => self.remove(message),
-                Travel::Set if store.system.remember_last => self.set_last(message + 1),
+                Travel::Counted | Travel::Ordered => self.leave(next, message),
+                Travel::Set if store.system.remember_last => self.set_last(next, message + 1),
                 Travel::Set => {}
             },
             Happening::Drop(message) => {
-                self.remove(message);
-                tally.drops += u8::from(bounds.drops.is_some());
+                self.leave(next, message);
+                next.tally.drops += u8::from(bounds.drops.is_some());
             }
-            Happening::Duplicate(_) => tally.duplications += 1,
+            Happening::Duplicate(_) => next.tally.duplications += 1,
             Happening::Local(_) if self.is_crash(event) => {
-                tally.crashes += u8::from(bounds.crashes.is_some());
+                next.tally.crashes += u8::from(bounds.crashes.is_some());
             }
             Happening::Local(_) => {}
         }
-        if tally != state.tally {
-            self.next.tally = tally;
-            self.next_total.remove(&self.tally(state.tally));
-            self.next_total.add(&self.tally(tally));
+        if next.tally != before {
+            self.sums.remove(self.tally(before).all());
+            self.sums.add(self.tally(next.tally).all());
         }
     }
 
-    fn tally(&self, tally: Tally) -> crate::fingerprint::Sums {
+    fn tally(&self, tally: Tally) -> Sums {
         nameless(Kind::Tally, self.store.renamings.len(), &tally)
     }
 
-    fn set_last(&mut self, last: u32) {
-        let before = self.last(self.next.last);
-        before.into_iter().for_each(|sums| self.next_total.remove(&sums));
-        self.next.last = last;
-        let after = self.last(last);
-        after.into_iter().for_each(|sums| self.next_total.add(&sums));
+    fn set_last(&mut self, next: &mut State, last: u32) {
+        if let Some(sums) = self.last(next.last) {
+            self.sums.remove(sums.all());
+        }
+        next.last = last;
+        if let Some(sums) = self.last(last) {
+            self.sums.add(sums.all());
+        }
     }
 
     /// The sums of the message that was delivered last, apart from those of one under way.
-    fn last(&self, last: u32) -> Option<crate::fingerprint::Sums> {
+    fn last(&self, last: u32) -> Option<Sums> {
         let message = self.store.messages.get(last.checked_sub(1)?);
-        let hash = |i| crate::fingerprint::of(Kind::Last, &message.sums.at(i)) as u64;
-        Some(crate::fingerprint::Sums::new(self.store.renamings.len(), hash))
-    }
-
-    /// Takes a message out of the network.
-    fn remove(&mut self, message: u32) {
-        let store = self.store;
-        if store.travel != Travel::Ordered {
-            self.next.remove(message);
-            self.next_total.remove(&store.messages.get(message).sums);
-            return;
-        }
-        let Some(flow) = self.flow_of(&self.next, message) else { return };
-        let (src, dst, rest) = {
-            let flow = store.flows.get(flow);
-            (flow.src, flow.dst, flow.queue[1..].to_vec())
-        };
-        self.next.remove(flow);
-        self.next_total.remove(&store.flows.get(flow).sums);
-        if !rest.is_empty() {
-            let rest = store.flow(src, dst, rest);
-            self.next.insert(rest);
-            self.next_total.add(&store.flows.get(rest).sums);
-        }
-    }
-
-    /// The flow that a message travels, or would travel, in, if something is under way there.
-    fn flow_of(&self, state: &State, message: u32) -> Option<u32> {
-        let message = self.store.messages.get(message);
-        let same = |flow: &&u32| {
-            let flow = self.store.flows.get(**flow);
-            (flow.src, flow.dst) == (message.src, message.dst)
-        };
-        state.net.iter().find(same).copied()
-    }
-
-    /// The flow that a message would join, and what it becomes.
-    fn queued(&self, state: &State, message: u32) -> (Option<u32>, u32) {
-        let old = self.flow_of(state, message);
-        let mut queue = old.map_or_else(Vec::new, |flow| self.store.flows.get(flow).queue.clone());
-        queue.push(message);
-        let (src, dst) = {
-            let message = self.store.messages.get(message);
-            (message.src, message.dst)
-        };
-        (old, self.store.flow(src, dst, queue))
+        let hash = |i| fingerprint::of(Kind::Last, &message.sums.at(i)) as u64;
+        Some(Sums::new(self.store.renamings.len(), hash))
     }
 
     /// Notes a step in the history.
-    fn record(&mut self, step: &Step) {
-        let Some(recorded) = step.recorded else { return };
-        let store = self.store;
-        let before = self.next.past;
+    fn record(&mut self, next: &mut State, recorded: u32) {
+        let (store, before) = (self.store, next.past);
         let key = u64::from(before) << 32 | u64::from(recorded);
         let after = *self.pasts.entry(key).or_insert_with(|| store.record(before, recorded));
         if after != before {
-            self.next.past = after;
-            self.next_total.remove(&store.pasts.get(before).sums);
-            self.next_total.add(&store.pasts.get(after).sums);
+            next.past = after;
+            self.sums.remove(store.pasts.get(before).sums.all());
+            self.sums.add(store.pasts.get(after).sums.all());
         }
     }
 
     /// Puts under way what a step sends, and forgets what it makes dead.
-    fn deliver_sends(&mut self, state: &State, old: u32, step: &Step) {
-        let store = self.store;
+    fn send(&mut self, next: &mut State, old: u32, step: HotStep) {
         let forgetting = self.is_forgetting_after(old, step.next);
-        if forgetting {
-            let from_now_on = !self.is_forgetting(&self.spent);
-            self.forget(state, from_now_on, old, step.next);
+        if forgetting && !self.is_forgetting(&self.spent) {
+            self.forget(next, None); // From now on.
+        } else if forgetting && old != step.next {
+            let actor = self.hot.cell(step.next).actor;
+            self.forget(next, Some(actor));
         }
-        for message in &step.sends {
-            let dst = store.messages.get(*message).dst;
-            let dead = forgetting
-                && (self.next.cells.get(dst).copied())
-                    .is_none_or(|cell| self.react(cell, *message, true) == Reaction::DEAD);
-            if dead {
-                continue;
+        let mut i = 0;
+        while let Some(message) = self.hot.send(step, i) {
+            if !forgetting || !self.is_dead(next, message) {
+                self.join(next, message);
             }
-            match store.travel {
-                Travel::Set if self.next.holds(*message) => continue,
-                Travel::Set | Travel::Counted => {
-                    self.next.insert(*message);
-                    self.next_total.add(&store.messages.get(*message).sums);
-                }
-                Travel::Ordered => {
-                    let (old, new) = self.queued(&self.next, *message);
-                    if let Some(old) = old {
-                        self.next.remove(old);
-                        self.next_total.remove(&store.flows.get(old).sums);
-                    }
-                    self.next.insert(new);
-                    self.next_total.add(&store.flows.get(new).sums);
-                }
-            }
-        }
-    }
-
-    /// Forgets the messages that are dead now: of an actor that has changed those to it, and all if
-    /// it is only now that the rule holds.
-    fn forget(&mut self, state: &State, all: bool, old: u32, new: u32) {
-        if old == new && !all {
-            return;
-        }
-        let store = self.store;
-        let changed = store.cells.get(new).actor;
-        for item in &state.net {
-            let message = store.messages.get(*item);
-            if !all && message.dst != changed {
-                continue;
-            }
-            let cell = self.next.cells.get(message.dst).copied();
-            let dead = cell.is_none_or(|cell| self.react(cell, *item, true) == Reaction::DEAD);
-            if dead && self.next.holds(*item) {
-                self.next.remove(*item);
-                self.next_total.remove(&message.sums);
-            }
-        }
-    }
-
-    fn forget_all(&mut self, state: &mut State) {
-        for item in state.net.clone() {
-            let cell = state.cells.get(self.store.messages.get(item).dst).copied();
-            if cell.is_none_or(|cell| self.react(cell, item, true) == Reaction::DEAD) {
-                state.remove(item);
-            }
+            i += 1;
         }
     }
 
@@ -375,33 +275,28 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
             })
     }
 
+    /// Whether they are once one cell has taken the place of another.
     fn is_forgetting_after(&self, old: u32, new: u32) -> bool {
-        let system = &self.store.system;
-        let Some(dead) = &system.dead else { return false };
-        if self.store.travel == Travel::Ordered {
-            return false;
+        if self.is_forgetting(&self.spent) {
+            return true; // What is spent stays spent.
         }
-        dead.once_spent.is_none_or(|place| {
-            let (old, new) = (self.store.cells.get(old), self.store.cells.get(new));
-            let spent = self.spent[place] - old.spent[place] + new.spent[place];
-            spent >= system.budgets[place].limit
-        })
+        let system = &self.store.system;
+        let place = system.dead.as_ref().and_then(|dead| dead.once_spent);
+        self.store.travel != Travel::Ordered
+            && place.is_some_and(|p| self.spent_after(p, old, new) >= system.budgets[p].limit)
+    }
+
+    /// What is spent of a budget once one cell has taken the place of another.
+    fn spent_after(&self, place: usize, old: u32, new: u32) -> u32 {
+        let (old, new) = (self.store.cells.get(old), self.store.cells.get(new));
+        self.spent[place] - old.spent[place] + new.spent[place]
     }
 
     /// Whether the budgets allow one cell in place of another.
-    fn afford(&self, old: u32, new: u32) -> bool {
-        if self.spent.is_empty() || old == new {
-            return true;
-        }
-        let (old, new) = (self.store.cells.get(old), self.store.cells.get(new));
-        self.store.system.budgets.iter().enumerate().all(|(place, budget)| {
-            self.spent[place] - old.spent[place] + new.spent[place] <= budget.limit
-        })
-    }
-
-    fn within_budgets(&self, spent: &[u32]) -> bool {
-        let budgets = self.store.system.budgets.iter();
-        budgets.zip(spent).all(|(budget, spent)| *spent <= budget.limit)
+    fn affords(&self, old: u32, new: u32) -> bool {
+        let budgets = self.store.system.budgets.iter().enumerate();
+        old == new
+            || budgets.into_iter().all(|(p, budget)| self.spent_after(p, old, new) <= budget.limit)
     }
 
     fn within_model(&self, state: &State) -> bool {
@@ -416,7 +311,7 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
 
     /// What a message does to a cell.
     #[inline]
-    fn react(&mut self, cell: u32, message: u32, forgetting: bool) -> Reaction {
+    pub(crate) fn react(&mut self, cell: u32, message: u32, forgetting: bool) -> Reaction {
         let key = u64::from(cell) << 32 | u64::from(message);
         let store = self.store;
         *self.reactions[usize::from(forgetting)].entry(key).or_insert_with(|| {
@@ -441,25 +336,27 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
     /// Adds up the hashes of a state's parts.
     fn sum(&mut self, state: &State) {
         let store = self.store;
-        let mut total = std::mem::take(&mut self.total);
-        total.clear(store.renamings.len());
+        self.base.clear(store.renamings.len());
         for cell in &state.cells {
-            total.add(&store.cells.get(*cell).sums);
+            self.hot.cell(*cell);
+            self.base.add(self.hot.cell_sums(*cell));
         }
-        total.add(&store.pasts.get(state.past).sums);
+        self.base.add(store.pasts.get(state.past).sums.all());
         for item in &state.net {
-            total.add(match store.travel {
-                Travel::Counted | Travel::Set => &store.messages.get(*item).sums,
-                Travel::Ordered => &store.flows.get(*item).sums,
-            });
+            match store.travel {
+                Travel::Counted | Travel::Set => {
+                    self.hot.message(*item);
+                    self.base.add(self.hot.message_sums(*item));
+                }
+                Travel::Ordered => self.base.add(store.flows.get(*item).sums.all()),
+            }
         }
         if state.tally != Tally::default() {
-            total.add(&self.tally(state.tally));
-            total.remove(&self.tally(Tally::default()));
+            self.base.add(self.tally(state.tally).all());
+            self.base.remove(self.tally(Tally::default()).all());
         }
         if let Some(sums) = self.last(state.last) {
-            total.add(&sums);
+            self.base.add(sums.all());
         }
-        self.total = total;
     }
 }

@@ -30,63 +30,60 @@ pub(crate) fn of<T: Hash + ?Sized>(kind: Kind, value: &T) -> u128 {
 
 /// The hashes of one part under every renaming of the system, the identity first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Sums {
-    identity: u64,
-    others: Box<[u64]>,
-}
+pub(crate) struct Sums(Box<[u64]>);
 
 impl Sums {
     /// The hashes of a part whose content under renaming `i` hashes to `hash(i)`.
-    pub(crate) fn new(renamings: usize, mut hash: impl FnMut(usize) -> u64) -> Self {
-        Self { identity: hash(0), others: (1..renamings).map(hash).collect() }
+    pub(crate) fn new(renamings: usize, hash: impl FnMut(usize) -> u64) -> Self {
+        Self((0..renamings).map(hash).collect())
     }
 
     /// The hash of the part under renaming `i`.
     pub(crate) fn at(&self, i: usize) -> u64 {
-        if i == 0 { self.identity } else { self.others[i - 1] }
+        self.0[i]
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[u64] {
+        &self.0
     }
 
     /// What takes the place of `before` when `self` comes: their difference.
     pub(crate) fn minus(&self, before: &Self) -> Self {
-        let others = self.others.iter().zip(&before.others).map(|(a, b)| a.wrapping_sub(*b));
-        Self { identity: self.identity.wrapping_sub(before.identity), others: others.collect() }
+        Self(self.0.iter().zip(&before.0).map(|(a, b)| a.wrapping_sub(*b)).collect())
     }
 }
 
 /// The sums over the parts of one state, one for each renaming.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Total {
-    identity: u64,
-    others: Vec<u64>,
-}
+pub(crate) struct Total(Vec<u64>);
 
 impl Total {
     /// The sums over no parts.
     pub(crate) fn clear(&mut self, renamings: usize) {
-        self.identity = 0;
-        self.others.clear();
-        self.others.resize(renamings - 1, 0);
+        self.0.clear();
+        self.0.resize(renamings, 0);
     }
 
     /// Takes over the sums of another state.
+    #[inline]
     pub(crate) fn copy(&mut self, other: &Self) {
-        self.identity = other.identity;
-        self.others.clear();
-        self.others.extend_from_slice(&other.others);
+        self.0.clear();
+        self.0.extend_from_slice(&other.0);
     }
 
-    /// Adds a part.
-    pub(crate) fn add(&mut self, part: &Sums) {
-        self.identity = self.identity.wrapping_add(part.identity);
-        for (sum, hash) in self.others.iter_mut().zip(&part.others) {
+    /// Adds the hashes of a part, or a difference of two.
+    #[inline]
+    pub(crate) fn add(&mut self, part: &[u64]) {
+        for (sum, hash) in self.0.iter_mut().zip(part) {
             *sum = sum.wrapping_add(*hash);
         }
     }
 
     /// Removes a part.
-    pub(crate) fn remove(&mut self, part: &Sums) {
-        self.identity = self.identity.wrapping_sub(part.identity);
-        for (sum, hash) in self.others.iter_mut().zip(&part.others) {
+    #[inline]
+    pub(crate) fn remove(&mut self, part: &[u64]) {
+        for (sum, hash) in self.0.iter_mut().zip(part) {
             *sum = sum.wrapping_sub(*hash);
         }
     }
@@ -95,9 +92,9 @@ impl Total {
     ///
     /// A sum of well-mixed sums rather than the least of them: as canonical, for the renamings of a
     /// state have the same sums in another order, and spread evenly over all 64 bits.
+    #[inline]
     pub(crate) fn fingerprint(&self) -> u64 {
-        let others = self.others.iter().map(|sum| mix(*sum));
-        others.fold(mix(self.identity), u64::wrapping_add).max(1)
+        self.0.iter().map(|sum| mix(*sum)).fold(0, u64::wrapping_add).max(1)
     }
 }
 

@@ -12,7 +12,8 @@
 //! - `store`, `step`: the distinct parts of states, and what a handler does, found out once.
 //! - `fingerprint`: a state's fingerprint as the sum of its parts'; [`symmetry`]: the same for all
 //!   states that differ in names only.
-//! - `state`, `expand`: a state as numbers of its parts, and its successors.
+//! - `state`, `expand`, `network`: a state as numbers of its parts, and its successors; `hot`: what a
+//!   thread needs at hand for that.
 //! - `visited`, `frontier`, `log`, `spill`: what is remembered of millions of states.
 //! - `worker`, [`search`]: the search itself; `watch`, `judge`: properties on the way.
 //! - [`report`], [`trace`]: what comes out.
@@ -20,8 +21,10 @@
 mod expand;
 mod fingerprint;
 mod frontier;
+mod hot;
 mod judge;
 mod log;
+mod network;
 pub mod property;
 pub mod report;
 pub mod search;

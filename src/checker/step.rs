@@ -271,6 +271,14 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
         after.map_or(past, |after| self.past(after))
     }
 
+    /// What the history becomes when a message is sent.
+    pub(crate) fn note_sent(&self, past: u32, message: u32) -> u32 {
+        let model = &self.system.model;
+        let before = &self.pasts.get(past).content;
+        let after = (model.record_msg_out)(&model.cfg, before, self.envelope(message));
+        after.map_or(past, |after| self.past(after))
+    }
+
     /// Runs the real handler.
     fn handle(&self, number: u32, event: Event) -> Option<Outcome<A>> {
         let cell = self.cells.get(number);

@@ -2,7 +2,7 @@
 
 use stateright::actor::ActorModelState;
 
-use crate::expand::Stepper;
+use crate::expand::{Stepper, Taken};
 use crate::judge;
 use crate::property::{Action, ActorStep, Holds, Reads};
 use crate::state::State;
@@ -43,11 +43,12 @@ impl<A: Checkable, H: History> Replay<A, H> {
             let mut next = State::default();
             next.copy(&state);
             last = store.actor_of(*event).map(|actor| (state.cells[actor], *event));
-            stepper.expand(&state, &mut |stepper, found, step| {
-                if found == *event
-                    && let Some(successor) = stepper.take(&state, found, step)
-                {
-                    next.copy(successor.state);
+            stepper.expand(&state, |stepper, taken| {
+                if taken.event == *event {
+                    let mut there = State::default();
+                    if let Taken::To { .. } = stepper.take(&state, taken, &mut there) {
+                        next.copy(&there);
+                    }
                 }
             });
             state = next;

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::fingerprint::mix;
+use crate::hot::Hot;
 use crate::judge;
 use crate::property::Reads;
 use crate::state::State;
@@ -44,18 +45,24 @@ impl<'a, A: Checkable, C, H: History> Watch<'a, A, C, H> {
 
     /// Which of the `open` properties the state is notable for. `changed` is the actor that the
     /// state owes to; of a first state all have changed.
-    pub(crate) fn look(&mut self, state: &State, changed: Option<usize>, open: u64) -> u64 {
+    pub(crate) fn look(
+        &mut self,
+        hot: &mut Hot<'a, A, C, H>,
+        state: &State,
+        changed: Option<u32>,
+        open: u64,
+    ) -> u64 {
         let store = self.store;
         let mut notable = store.pasts.get(state.past).notable;
         for (actor, cell) in state.cells.iter().enumerate() {
-            if changed.is_none_or(|changed| changed == actor) {
-                notable |= store.cells.get(*cell).notable;
+            if changed.is_none_or(|changed| changed as usize == actor) {
+                notable |= hot.cell(*cell).notable;
             }
         }
         if self.reads_pairs {
-            notable |= self.pairs(state, changed);
+            notable |= self.pairs(state, changed.map(|changed| changed as usize));
         }
-        notable |= self.views(state, open);
+        notable |= self.views(hot, state, open);
         for place in &self.whole {
             if open & 1 << place != 0 {
                 let property = &store.system.properties[*place];
@@ -66,42 +73,50 @@ impl<'a, A: Checkable, C, H: History> Watch<'a, A, C, H> {
     }
 
     fn pairs(&mut self, state: &State, changed: Option<usize>) -> u64 {
-        let (store, mut notable) = (self.store, 0);
+        let mut notable = 0;
         for (i, first) in state.cells.iter().enumerate() {
             for (j, second) in state.cells.iter().enumerate().skip(i + 1) {
                 if changed.is_none_or(|changed| changed == i || changed == j) {
                     let key = u64::from(*first) << 32 | u64::from(*second);
-                    let judged = self.pairs.entry(key);
-                    notable |= *judged.or_insert_with(|| judge::pair(store, *first, *second));
+                    let judge = || judge::pair(self.store, *first, *second);
+                    notable |= *self.pairs.entry(key).or_insert_with(judge);
                 }
             }
         }
         notable
     }
 
-    fn views(&mut self, state: &State, open: u64) -> u64 {
+    fn views(&mut self, hot: &mut Hot<'a, A, C, H>, state: &State, open: u64) -> u64 {
         let (store, mut notable) = (self.store, 0);
+        let mut concerned = 0;
+        if self.messages & open != 0 {
+            for message in under_way(store, state) {
+                concerned |= hot.message(message).concerns;
+            }
+        }
         for (view, (place, seen)) in self.viewers.iter_mut().enumerate() {
-            let (place, about_messages) = (*place, self.messages & 1 << *place != 0);
-            let concerns = |message: &u32| store.messages.get(*message).concerns & 1 << place != 0;
-            let skip = about_messages && !under_way(store, state).any(|m| concerns(&m));
-            if open & 1 << place == 0 || skip {
+            let (place, bit) = (*place, 1 << *place);
+            let about_messages = self.messages & bit != 0;
+            if open & bit == 0 || about_messages && concerned & bit == 0 {
                 continue;
             }
-            let shown = |(actor, cell): (usize, &u32)| {
-                mix(store.cells.get(*cell).views[view] ^ mix(actor as u64))
+            let shown = |cell: &u32| {
+                hot.cell(*cell);
+                hot.views(*cell)[view]
             };
-            let key = state.cells.iter().enumerate().map(shown).fold(0, u64::wrapping_add);
+            let key = state.cells.iter().map(shown).fold(0, u64::wrapping_add);
             if !about_messages {
                 let judge = || judge::all_actors(store, place, &state.cells);
                 notable |= *seen.entry(key).or_insert_with(judge);
                 continue;
             }
-            for message in under_way(store, state).filter(concerns) {
-                let key = key ^ mix(store.messages.get(message).sums.at(0));
-                let envelope = store.envelope(message);
-                let judge = || judge::message(store, place, &state.cells, envelope);
-                notable |= *seen.entry(key).or_insert_with(judge);
+            for message in under_way(store, state) {
+                if hot.message(message).concerns & bit != 0 {
+                    let key = key ^ mix(hot.message_sums(message)[0]);
+                    let envelope = store.envelope(message);
+                    let judge = || judge::message(store, place, &state.cells, envelope);
+                    notable |= *seen.entry(key).or_insert_with(judge);
+                }
             }
         }
         notable

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use crate::expand::Stepper;
+use crate::expand::{Stepper, Taken};
 use crate::frontier::{Level, Segment};
 use crate::log::{Log, Place, Record};
 use crate::spill::Spill;
@@ -59,7 +59,7 @@ const BATCH: usize = 32;
 struct Candidate {
     from: Option<Place>,
     event: Option<Event>,
-    actor: Option<usize>,
+    actor: Option<u32>,
     state: State,
     fingerprint: u64,
 }
@@ -133,22 +133,23 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
     fn expand(&mut self, shared: &Shared<'_>, place: Place, state: &State) -> io::Result<()> {
         let store = self.store;
         let Self { stepper, batch, filled, .. } = self;
-        stepper.expand(state, &mut |stepper, event, step| {
-            if let Some(step) = step {
-                note_step(store, shared, place, event, step);
-            }
-            let Some(successor) = stepper.take(state, event, step) else { return };
-            if successor.fingerprint == 0 {
-                return; // The handler panicked: there is no state after that.
+        stepper.expand(state, |stepper, taken| {
+            if let Some(step) = taken.step
+                && stepper.hot.step(step).bad
+            {
+                note_step(store, shared, place, taken.event, step);
             }
             if *filled == batch.len() {
                 batch.push(Candidate::default());
             }
             let candidate = &mut batch[*filled];
-            *filled += 1;
-            (candidate.from, candidate.event) = (Some(place), Some(event));
-            (candidate.actor, candidate.fingerprint) = (successor.actor, successor.fingerprint);
-            candidate.state.copy(successor.state);
+            if let Taken::To { fingerprint, actor } =
+                stepper.take(state, taken, &mut candidate.state)
+            {
+                (candidate.from, candidate.event) = (Some(place), Some(taken.event));
+                (candidate.actor, candidate.fingerprint) = (actor, fingerprint);
+                *filled += 1;
+            }
         });
         if self.filled >= BATCH { self.flush(shared) } else { Ok(()) }
     }
@@ -192,7 +193,8 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         }
         self.reached.push(&candidate.state);
         let open = shared.open.load(Ordering::Relaxed);
-        let notable = self.watch.look(&candidate.state, candidate.actor, open);
+        let notable =
+            self.watch.look(&mut self.stepper.hot, &candidate.state, candidate.actor, open);
         if notable != 0 {
             note(shared, notable, place, None);
         }
