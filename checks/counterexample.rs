@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::iter;
 
+use checker::Trace;
 use model::properties::Property;
-use model::system::{Action, System, SystemState};
+use model::system::{Action, History, Host, System, SystemState};
 use serde::Serialize;
 use stateright::Model;
 
@@ -29,6 +31,16 @@ pub struct Step {
     pub action: String,
     /// What it changes: before and after, and what is sent.
     pub changes: String,
+}
+
+/// Writes down what happens on a way that the checker has found.
+pub(crate) fn story(system: &System, trace: &Trace<Host, History>) -> Vec<Step> {
+    let before = iter::once(&trace.first).chain(trace.steps.iter().map(|(_, state)| state));
+    let steps = before.zip(&trace.steps).map(|(before, (action, after))| Step {
+        action: system.format_action(action),
+        changes: system.changes(before, after),
+    });
+    steps.collect()
 }
 
 /// Where a state was first reached from: the parent's fingerprint, and which of its actions.

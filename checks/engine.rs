@@ -1,22 +1,69 @@
 //! Runs a check to its last state, and says honestly whether it did.
 //!
-//! stateright's searches end silently for several reasons; all of them look like completion. Here a
-//! search is complete if every unique state has had its successors asked for: the reachable states
-//! are then closed under steps, whatever the search did to get there.
+//! There are two engines. The project's own ([`checker`]) is the default; stateright's depth-first
+//! search ([`oracle`]) keeps it honest: on the same check both find as many states.
+
+pub(crate) mod compact;
+mod oracle;
+pub mod system;
 
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use model::violation;
-use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::counterexample::{self, Counterexample};
+use crate::counterexample::Counterexample;
 use crate::portfolio::Check;
 use crate::report::{PropertyReport, Report, Verdict};
+
+/// What searches.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Engine {
+    /// The project's own.
+    #[default]
+    Own,
+    /// stateright's depth-first search.
+    Stateright,
+}
+
+impl Engine {
+    /// What it is called in reports.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own breadth-first",
+            Self::Stateright => "stateright 0.31 depth-first",
+        }
+    }
+}
+
+/// How to search.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// What searches.
+    pub engine: Engine,
+    /// On how many threads.
+    pub threads: NonZeroUsize,
+    /// How many bytes the own engine may take, if that is bounded.
+    pub memory: Option<usize>,
+    /// Ends a search of the own engine when it becomes true.
+    pub stop: &'a AtomicBool,
+}
+
+/// Nobody stops the search.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+impl Options<'static> {
+    /// The default engine on so many threads, to the end.
+    #[must_use]
+    pub fn on(threads: NonZeroUsize) -> Self {
+        Self { engine: Engine::default(), threads, memory: None, stop: &NEVER }
+    }
+}
 
 /// How far a search is.
 #[derive(Clone, Copy, Debug)]
@@ -29,12 +76,22 @@ pub struct Progress {
     pub depth: usize,
     /// States whose successors are still to be looked at.
     pub pending: usize,
+    /// What the own engine keeps of them: bytes, and distinct parts of states.
+    pub kept: Option<Kept>,
     /// Since the start.
     pub elapsed: Duration,
 }
 
-/// How often progress is reported.
-const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// What the own engine keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Bytes in memory.
+    pub memory: usize,
+    /// Bytes on disk.
+    pub spilt: u64,
+    /// Distinct parts of states.
+    pub parts: usize,
+}
 
 /// What a search has found.
 struct Search {
@@ -44,6 +101,9 @@ struct Search {
     complete: bool,
     discovered: BTreeSet<&'static str>,
     error: Option<String>,
+    peak_memory: Option<usize>,
+    collision_probability: Option<f64>,
+    counterexample: Option<Counterexample>,
 }
 
 impl Search {
@@ -57,52 +117,26 @@ impl Search {
             complete: false,
             discovered: BTreeSet::new(),
             error: Some(format!("the search broke down: {error}")),
+            peak_memory: None,
+            collision_probability: None,
+            counterexample: None,
         }
     }
 }
 
-/// Runs `check` on `threads` threads and reports.
-pub fn run(check: &Check, threads: NonZeroUsize, progress: impl FnMut(Progress)) -> Report {
+/// Runs `check` and reports.
+pub fn run(check: &Check, options: Options<'_>, progress: impl FnMut(Progress)) -> Report {
     let start = Instant::now();
-    let search = catch_unwind(AssertUnwindSafe(|| search(check, threads, progress)));
+    let search = catch_unwind(AssertUnwindSafe(|| match options.engine {
+        Engine::Own => compact::search(check, options, progress),
+        Engine::Stateright => oracle::search(check, options.threads, progress),
+    }));
     let seconds = start.elapsed().as_secs_f64();
-    report(check, threads, &search.unwrap_or_else(|panic| Search::broken(panic.as_ref())), seconds)
+    let search = search.unwrap_or_else(|panic| Search::broken(panic.as_ref()));
+    report(check, options, search, seconds)
 }
 
-fn search(check: &Check, threads: NonZeroUsize, mut progress: impl FnMut(Progress)) -> Search {
-    let start = Instant::now();
-    let checker = check
-        .system()
-        .checker()
-        .threads(threads.get())
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_dfs();
-    while !checker.is_done() {
-        let unique = checker.unique_state_count();
-        progress(Progress {
-            unique,
-            total: checker.state_count(),
-            depth: checker.max_depth(),
-            pending: unique.saturating_sub(checker.model().expanded()),
-            elapsed: start.elapsed(),
-        });
-        thread::sleep(REPORT_EVERY);
-    }
-    let checker = checker.join();
-    let unique = checker.unique_state_count();
-    // Before the paths are replayed: that asks for successors too.
-    let complete = checker.model().expanded() == unique;
-    Search {
-        unique,
-        total: checker.state_count(),
-        depth: checker.max_depth(),
-        complete,
-        discovered: checker.discoveries().into_keys().collect(),
-        error: None,
-    }
-}
-
-fn report(check: &Check, threads: NonZeroUsize, search: &Search, seconds: f64) -> Report {
+fn report(check: &Check, options: Options<'_>, search: Search, seconds: f64) -> Report {
     let properties: Vec<_> = check
         .properties()
         .into_iter()
@@ -118,15 +152,14 @@ fn report(check: &Check, threads: NonZeroUsize, search: &Search, seconds: f64) -
             PropertyReport { name: property.name, kind: property.word(), verdict }
         })
         .collect();
-    let failed = properties.iter().find(|p| p.verdict == Verdict::Failed);
+    let failed = properties.iter().any(|p| p.verdict == Verdict::Failed);
     let pinned = search.unique as u64 == check.unique_states;
     let verdict = match (failed, search.complete) {
-        (Some(_), _) => Verdict::Failed,
-        (None, false) => Verdict::Incomplete,
-        (None, true) if !pinned => Verdict::Failed,
-        (None, true) => Verdict::Passed,
+        (true, _) => Verdict::Failed,
+        (false, false) => Verdict::Incomplete,
+        (false, true) if !pinned => Verdict::Failed,
+        (false, true) => Verdict::Passed,
     };
-    let counterexample = failed.and_then(|failed| find_counterexample(check, failed.name));
     Report {
         name: check.name,
         verdict,
@@ -135,16 +168,13 @@ fn report(check: &Check, threads: NonZeroUsize, search: &Search, seconds: f64) -
         total_states: search.total as u64,
         depth: search.depth as u64,
         seconds,
-        threads: threads.get(),
-        error: search.error.clone(),
-        engine: "stateright 0.31 depth-first",
+        threads: options.threads.get(),
+        error: search.error,
+        engine: options.engine.word(),
+        peak_memory_bytes: search.peak_memory,
+        collision_probability: search.collision_probability,
         properties,
         bounds: check.bounds(),
-        counterexample,
+        counterexample: search.counterexample,
     }
-}
-
-fn find_counterexample(check: &Check, property: &str) -> Option<Counterexample> {
-    let property = check.properties().into_iter().find(|p| p.name == property && !p.goal)?;
-    counterexample::find(&check.system(), &property)
 }

@@ -1,6 +1,5 @@
 //! The portfolio: what is checked, to which bound, and how the checks are shown to be awake.
 
-pub mod compact;
 pub mod counterexample;
 pub mod engine;
 pub mod mutants;

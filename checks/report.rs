@@ -51,6 +51,11 @@ pub struct Report {
     pub threads: usize,
     /// What searched.
     pub engine: &'static str,
+    /// The most bytes that the search kept in memory, apart from the distinct parts of states; if
+    /// the engine knows.
+    pub peak_memory_bytes: Option<usize>,
+    /// How likely it is, at most, that two states were taken for one; if the engine knows.
+    pub collision_probability: Option<f64>,
     /// What broke the search itself, if anything did.
     pub error: Option<String>,
     /// How each property has ended.

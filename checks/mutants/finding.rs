@@ -2,11 +2,12 @@
 
 use std::num::NonZeroUsize;
 
+use checker::Coverage;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{self, Options, compact};
 use crate::portfolio::Check;
 use crate::report::Verdict;
-use crate::{counterexample, engine};
 
 /// How a check, or one of its properties, does in a tree.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -16,7 +17,7 @@ pub enum Finding {
     Holds,
     /// The property does not hold: here is a shortest way to see it.
     Falls {
-        /// How many states a breadth-first search looks at before it sees that.
+        /// How many states there are as near as the first that shows it.
         states: usize,
         /// What is wrong in the last state.
         detail: String,
@@ -35,7 +36,7 @@ pub enum Finding {
 /// Whether the whole of `check` passes.
 #[must_use]
 pub fn of_check(check: &Check, threads: NonZeroUsize) -> Finding {
-    let report = engine::run(check, threads, |_| {});
+    let report = engine::run(check, Options::on(threads), |_| {});
     match report.verdict {
         Verdict::Passed => Finding::Holds,
         Verdict::Failed | Verdict::Incomplete => {
@@ -66,20 +67,21 @@ pub fn of_property(check: &Check, name: &str, threads: NonZeroUsize) -> Finding 
     if property.goal {
         return of_goal(check, name, threads);
     }
-    let system = check.system();
-    match counterexample::find(&system, &property) {
-        None => Finding::Holds,
-        Some(found) => Finding::Falls {
-            // To write down a path asks for successors once more at each step.
-            states: system.expanded() - found.steps.len(),
+    let report = compact::run(check, &[property], Options::on(threads), |_| {});
+    match compact::counterexample(check, &report) {
+        Some(found) if found.property == name => Finding::Falls {
+            states: report.unique,
             detail: found.detail,
             steps: found.steps.into_iter().map(|step| step.action).collect(),
         },
+        Some(other) => Finding::Unclear(format!("{} fell first: {}", other.property, other.detail)),
+        None if report.coverage == Coverage::Complete => Finding::Holds,
+        None => Finding::Unclear(compact::error(&report).unwrap_or_default()),
     }
 }
 
 fn of_goal(check: &Check, name: &str, threads: NonZeroUsize) -> Finding {
-    let report = engine::run(check, threads, |_| {});
+    let report = engine::run(check, Options::on(threads), |_| {});
     match report.properties.iter().find(|property| property.name == name).map(|p| p.verdict) {
         Some(Verdict::Passed) => Finding::Holds,
         Some(Verdict::Failed) => Finding::OutOfReach { states: report.unique_states as usize },

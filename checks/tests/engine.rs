@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use checks::counterexample::shortest;
-use checks::engine;
+use checks::engine::{self, Options};
 use checks::portfolio::{self, Check};
 use checks::report::{Report, Verdict};
 use model::properties::goals;
@@ -14,7 +14,7 @@ fn small() -> Check {
 }
 
 fn run(check: &Check, threads: usize) -> Report {
-    engine::run(check, NonZeroUsize::new(threads).expect("not zero"), |_| {})
+    engine::run(check, Options::on(NonZeroUsize::new(threads).expect("not zero")), |_| {})
 }
 
 fn verdict_of(report: &Report, property: &str) -> Verdict {

@@ -24,6 +24,8 @@ pub(crate) struct Stepper<'a, A: Checkable, C, H: History> {
     spent: Vec<u32>,
     /// The sums of the state that is being made.
     pub(crate) sums: Total,
+    /// A cell and a message that was said to be dead and did something to it.
+    pub(crate) revived: Option<(u32, u32)>,
 }
 
 /// A step that can be taken.
@@ -56,6 +58,7 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
             base: Total::default(),
             spent: Vec::new(),
             sums: Total::default(),
+            revived: None,
         }
     }
 

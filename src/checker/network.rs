@@ -77,7 +77,12 @@ impl<A: Checkable, C, H: History> Stepper<'_, A, C, H> {
     pub(crate) fn is_dead(&mut self, state: &State, message: u32) -> bool {
         let dst = self.hot.message(message).dst;
         let cell = state.cells.get(dst as usize).copied();
-        cell.is_none_or(|cell| self.react(cell, message, true) == Reaction::DEAD)
+        let Some(cell) = cell else { return true };
+        let reaction = self.react(cell, message, true);
+        if reaction == Reaction::REVIVED {
+            self.revived.get_or_insert((cell, message));
+        }
+        reaction.is_dead()
     }
 
     /// Forgets the dead messages to one actor, or all of them.

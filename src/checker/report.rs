@@ -10,6 +10,10 @@ use crate::trace::Trace;
 /// The name of the property that no handler panics: every system is promised it.
 pub const NO_PANIC: &str = "no_panic";
 
+/// The name of the property that a message which the protocol declares dead does nothing when it is
+/// delivered all the same, and stays dead: every system is promised it.
+pub const DEAD_MESSAGES: &str = "dead_messages";
+
 /// How much of a system has been seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Coverage {

@@ -11,13 +11,13 @@ use crate::frontier::Level;
 use crate::judge::MOST_PROPERTIES;
 use crate::log::{self, Log, MOST_THREADS};
 use crate::property::Expectation;
-use crate::report::{Coverage, Found, Report};
+use crate::report::{Coverage, DEAD_MESSAGES, Found, NO_PANIC, Report};
 use crate::spill::Spill;
 use crate::store::{Store, Trouble, lock};
 use crate::system::{Checkable, History, System};
 use crate::trace::Replay;
 use crate::visited::Visited;
-use crate::worker::{Finding, Shared, Worker};
+use crate::worker::{Finding, Shared, Subject, Worker};
 
 /// How to search.
 #[derive(Clone, Copy, Debug)]
@@ -200,8 +200,9 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
     /// Whether what must always hold has been found not to.
     fn is_broken(&self) -> bool {
         let properties = &self.store.system.properties;
-        lock(&self.shared.findings).iter().any(|finding| {
-            finding.property.is_none_or(|p| properties[p].expectation == Expectation::Always)
+        lock(&self.shared.findings).iter().any(|finding| match finding.subject {
+            Subject::Property(place) => properties[place].expectation == Expectation::Always,
+            Subject::NoPanic | Subject::DeadMessages => true,
         })
     }
 
@@ -231,12 +232,13 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
     }
 
     fn found(&self, finding: &Finding) -> Found<A, H> {
-        let (name, expectation) = match finding.property {
-            Some(place) => {
+        let (name, expectation) = match finding.subject {
+            Subject::Property(place) => {
                 let property = &self.store.system.properties[place];
                 (property.name, property.expectation)
             }
-            None => (crate::report::NO_PANIC, Expectation::Always),
+            Subject::NoPanic => (NO_PANIC, Expectation::Always),
+            Subject::DeadMessages => (DEAD_MESSAGES, Expectation::Always),
         };
         let path = log::path(&self.shared.logs, finding.place, &self.shared.spill);
         let mut events = match path {
@@ -248,10 +250,9 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         };
         events.extend(finding.step);
         let replay = Replay::run(self.store, &events);
-        let detail = match (&finding.words, finding.property) {
-            (Some(words), _) => words.clone(),
-            (None, Some(place)) => replay.detail(self.store, place),
-            (None, None) => String::new(),
+        let detail = match (&finding.words, finding.subject) {
+            (None, Subject::Property(place)) => replay.detail(self.store, place),
+            (words, _) => words.clone().unwrap_or_default(),
         };
         let trace = replay.trace;
         Found { property: name, expectation, detail, trace }

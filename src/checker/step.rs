@@ -75,10 +75,17 @@ impl Reaction {
     pub(crate) const NOTHING: Self = Self(u32::MAX);
     /// The message can never again have an effect.
     pub(crate) const DEAD: Self = Self(u32::MAX - 1);
+    /// The protocol says so, and the handler does something all the same.
+    pub(crate) const REVIVED: Self = Self(u32::MAX - 2);
 
     /// The step, if there is one.
     pub(crate) fn step(self) -> Option<u32> {
-        (self.0 < Self::DEAD.0).then_some(self.0)
+        (self.0 < Self::REVIVED.0).then_some(self.0)
+    }
+
+    /// Whether the protocol says that the message is dead.
+    pub(crate) fn is_dead(self) -> bool {
+        self == Self::DEAD || self == Self::REVIVED
     }
 }
 
@@ -120,13 +127,26 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
             && let Happening::Deliver(message) = event.happening()
             && self.is_dead(cell, message)
         {
-            return Reaction::DEAD;
+            let verify = self.system.dead.as_ref().is_some_and(|dead| dead.verify);
+            let revived = verify && self.run(cell, event) != Reaction::NOTHING;
+            return if revived { Reaction::REVIVED } else { Reaction::DEAD };
         }
         if let Some(reaction) = lock(&self.reactions).get(&(cell, event)) {
             return *reaction;
         }
         let reaction = self.run(cell, event);
         *lock(&self.reactions).entry((cell, event)).or_insert(reaction)
+    }
+
+    /// What a message does that was said to be dead.
+    pub(crate) fn revival(&self, cell: u32, message: u32) -> String {
+        let before = &self.cells.get(cell).content.state;
+        let envelope = self.envelope(message);
+        let after = match self.run(cell, Event::new(Happening::Deliver(message))).step() {
+            Some(step) => &self.cells.get(self.steps[step as usize].next).content.state,
+            None => before,
+        };
+        format!("{:?} is said to be dead, and makes {after:?} of {before:?}", envelope.msg)
     }
 
     fn is_dead(&self, cell: u32, message: u32) -> bool {

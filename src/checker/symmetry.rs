@@ -68,8 +68,7 @@ fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// How a system is renamed. For every renaming, step and state: renaming the state and taking the
-/// renamed step must be the same as taking the step and renaming the outcome. The checker tries that
-/// on the steps it takes ([`crate::audit`]).
+/// renamed step must be the same as taking the step and renaming the outcome.
 pub trait Symmetry<A: Checkable, H>: Send + Sync {
     /// The renamings: a group, the identity first.
     fn renamings(&self) -> Vec<Renaming>;

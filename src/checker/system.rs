@@ -99,7 +99,7 @@ pub struct Faults {
 }
 
 /// A protocol's word that a message can never again have an effect. The canonical network forgets
-/// such messages; [`crate::audit`] takes nobody's word for it.
+/// such messages.
 pub struct Dead<A: Checkable> {
     /// Whether a message (receiver, its state, sender, message) is dead, by facts about the receiver
     /// that only grow.
@@ -107,6 +107,9 @@ pub struct Dead<A: Checkable> {
     /// The budget, by its place in [`System::budgets`], that must be spent before the rule holds:
     /// while a crash may still make a receiver forget, what it knows proves nothing.
     pub once_spent: Option<usize>,
+    /// Whether each message that is found dead is delivered once more, on the side, to see that it
+    /// does nothing: what it does is a violation of [`crate::report::DEAD_MESSAGES`].
+    pub verify: bool,
 }
 
 impl<A: Checkable, C, H: History> System<A, C, H> {

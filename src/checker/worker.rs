@@ -37,16 +37,26 @@ pub(crate) struct Shared<'a> {
     pub(crate) stop: &'a AtomicBool,
 }
 
+/// What something is notable for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Subject {
+    /// The property at this place.
+    Property(usize),
+    /// That no handler panics.
+    NoPanic,
+    /// That what is said to be dead does nothing.
+    DeadMessages,
+}
+
 /// Something notable.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
-    /// The property; none: a handler has panicked.
-    pub(crate) property: Option<usize>,
+    pub(crate) subject: Subject,
     /// The state in which it was found.
     pub(crate) place: Place,
     /// The step from there in which it was found, if no state shows it.
     pub(crate) step: Option<Event>,
-    /// What the panic said.
+    /// What is wrong, if it is no property that can be asked.
     pub(crate) words: Option<String>,
 }
 
@@ -143,9 +153,12 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
                 batch.push(Candidate::default());
             }
             let candidate = &mut batch[*filled];
-            if let Taken::To { fingerprint, actor } =
-                stepper.take(state, taken, &mut candidate.state)
-            {
+            let led = stepper.take(state, taken, &mut candidate.state);
+            if let Some((cell, message)) = stepper.revived.take() {
+                let words = store.revival(cell, message);
+                note_once(shared, Subject::DeadMessages, place, taken.event, words);
+            }
+            if let Taken::To { fingerprint, actor } = led {
                 (candidate.from, candidate.event) = (Some(place), Some(taken.event));
                 (candidate.actor, candidate.fingerprint) = (actor, fingerprint);
                 *filled += 1;
@@ -228,11 +241,15 @@ fn note_step<A: Checkable, C, H: History>(
         note(shared, step.broken & shared.open.load(Ordering::Relaxed), place, Some(event));
     }
     if let Some(words) = &step.panic {
-        let mut findings = lock(&shared.findings);
-        if findings.iter().all(|finding| finding.property.is_some()) {
-            let (property, words) = (None, Some(words.to_string()));
-            findings.push(Finding { property, place, step: Some(event), words });
-        }
+        note_once(shared, Subject::NoPanic, place, event, words.to_string());
+    }
+}
+
+/// Notes what every system is promised, the first time that it is broken.
+fn note_once(shared: &Shared<'_>, subject: Subject, place: Place, event: Event, words: String) {
+    let mut findings = lock(&shared.findings);
+    if findings.iter().all(|finding| finding.subject != subject) {
+        findings.push(Finding { subject, place, step: Some(event), words: Some(words) });
     }
 }
 
@@ -241,6 +258,7 @@ fn note(shared: &Shared<'_>, notable: u64, place: Place, step: Option<Event>) {
     let before = shared.open.fetch_and(!notable, Ordering::Relaxed);
     let mut findings = lock(&shared.findings);
     for property in (0..u64::BITS as usize).filter(|p| notable & before & 1 << p != 0) {
-        findings.push(Finding { property: Some(property), place, step, words: None });
+        let subject = Subject::Property(property);
+        findings.push(Finding { subject, place, step, words: None });
     }
 }

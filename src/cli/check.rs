@@ -4,16 +4,17 @@ use std::fs;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use checks::counterexample::Counterexample;
-use checks::engine::{self, Progress};
+use checks::engine::{self, Engine, Kept, Options, Progress};
 use checks::portfolio::{self, Check, Tier};
 use checks::report::{Report, Verdict};
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::{Exit, complain};
 
@@ -24,6 +25,8 @@ use super::{Exit, complain};
   shardwright check figure-8               one check
   shardwright check --list                 what there is, and what each bound hides
   shardwright check --tier full --json report.json
+  shardwright check core --engine stateright   the same, by stateright's own search
+  shardwright check --tier full --memory 8     in at most 8 GiB
 
 Exit code: 0 all passed and complete, 1 a property failed, 2 usage, 3 incomplete.")]
 pub(crate) struct Arguments {
@@ -35,6 +38,12 @@ pub(crate) struct Arguments {
     /// How many threads search; as many as there are cores if not given
     #[arg(long)]
     threads: Option<NonZeroUsize>,
+    /// What searches: the project's own engine, or stateright's depth-first search
+    #[arg(long, value_enum, default_value = "own")]
+    engine: EngineName,
+    /// How many GiB a search may keep in memory; beyond, it goes on on disk as far as it can
+    #[arg(long, value_name = "GIB")]
+    memory: Option<NonZeroUsize>,
     /// Write the results to this file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -58,6 +67,24 @@ impl From<TierName> for Tier {
     }
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum EngineName {
+    Own,
+    Stateright,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Own => Self::Own,
+            EngineName::Stateright => Self::Stateright,
+        }
+    }
+}
+
+/// Becomes true when the user has had enough.
+static STOP: AtomicBool = AtomicBool::new(false);
+
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     let checks = match select(&arguments.names, arguments.tier.into()) {
         Ok(checks) => checks,
@@ -74,9 +101,21 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
     // A handler's panic is a finding, and told as one.
     std::panic::set_hook(Box::new(|_| {}));
+    let engine = Engine::from(arguments.engine);
+    // stateright's searches cannot be stopped: there Ctrl-C ends the program.
+    if engine == Engine::Own
+        && let Err(error) = ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
+    {
+        complain(format!("Ctrl-C will end without a report: {error}"));
+    }
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = arguments.threads.unwrap_or(cores);
-    let reports: Vec<_> = checks.iter().map(|check| run_one(check, threads)).collect();
+    let options = Options {
+        engine,
+        threads: arguments.threads.unwrap_or(cores),
+        memory: arguments.memory.map(|gib| gib.get().saturating_mul(1 << 30)),
+        stop: &STOP,
+    };
+    let reports: Vec<_> = checks.iter().map(|check| run_one(check, options)).collect();
     println!("{}", table(&reports));
     for report in &reports {
         explain(report);
@@ -106,19 +145,30 @@ fn describe(check: &Check) {
     println!("  hidden: {}\n", check.hides);
 }
 
-fn run_one(check: &Check, threads: NonZeroUsize) -> Report {
-    let bar =
-        if stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+/// How often progress is told where there is no terminal to show it.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+fn run_one(check: &Check, options: Options<'_>) -> Report {
+    let terminal = stderr().is_terminal();
+    let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::default_spinner());
     bar.enable_steady_tick(Duration::from_millis(100));
-    let report = engine::run(check, threads, |progress| bar.set_message(line(check, &progress)));
+    let mut told = Duration::ZERO;
+    let report = engine::run(check, options, |progress| {
+        if terminal {
+            bar.set_message(line(check, &progress));
+        } else if progress.elapsed >= told + TELL_EVERY {
+            told = progress.elapsed;
+            eprintln!("{}", line(check, &progress));
+        }
+    });
     bar.finish_and_clear();
     report
 }
 
 fn line(check: &Check, progress: &Progress) -> String {
     let per_second = progress.unique as f64 / progress.elapsed.as_secs_f64().max(1e-3);
-    format!(
+    let mut line = format!(
         "{}: {} states, {} unique, {}/s, depth {}, {} pending",
         check.name,
         HumanCount(progress.total as u64),
@@ -126,7 +176,14 @@ fn line(check: &Check, progress: &Progress) -> String {
         HumanCount(per_second as u64),
         progress.depth,
         HumanCount(progress.pending as u64),
-    )
+    );
+    if let Some(Kept { memory, spilt, parts }) = progress.kept {
+        line += &format!(", {} parts, {}", HumanCount(parts as u64), BinaryBytes(memory as u64));
+        if spilt > 0 {
+            line += &format!(", {} on disk", BinaryBytes(spilt));
+        }
+    }
+    line
 }
 
 /// How wide the table is where there is no terminal to fit it to.

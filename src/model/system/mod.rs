@@ -132,6 +132,13 @@ impl System {
         receiver.is_none_or(|host| is_dead(host, envelope.src, envelope.msg))
     }
 
+    /// What a step changes, in words: each node that is not as it was, before and after, what is
+    /// sent, and what clients have seen.
+    #[must_use]
+    pub fn changes(&self, before: &SystemState, after: &SystemState) -> String {
+        story::changes(self, before, after)
+    }
+
     /// Forgets what cannot matter.
     fn reduce(&self, mut state: SystemState) -> SystemState {
         if self.scope.reductions.forget_last

@@ -21,6 +21,7 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     system.dead = forget_dead.then_some(Dead {
         is_dead: |_, host, src, message| is_dead(host, src, message),
         once_spent: Some(0), // While a server may crash, its memory is under test.
+        verify: promises.iter().any(|promise| promise.name == checker::report::DEAD_MESSAGES),
     });
     system.remember_last = !forget_last;
     system.recorded = Some(|message| match message {

@@ -1,0 +1,90 @@
+//! The project's own search.
+
+use checker::{Coverage, Report, Trouble};
+use model::properties::Property;
+use model::system::{History, Host};
+
+use super::{Kept, Options, Progress, Search, system};
+use crate::counterexample::{self, Counterexample};
+use crate::portfolio::Check;
+
+pub(super) fn search(
+    check: &Check,
+    options: Options<'_>,
+    progress: impl FnMut(Progress),
+) -> Search {
+    let report = run(check, &check.properties(), options, progress);
+    Search {
+        unique: report.unique,
+        total: report.generated,
+        depth: report.depth,
+        complete: report.coverage == Coverage::Complete,
+        discovered: report.found.iter().map(|found| found.property).collect(),
+        error: error(&report),
+        peak_memory: Some(report.peak_memory),
+        collision_probability: Some(report.collision_probability()),
+        counterexample: counterexample(check, &report),
+    }
+}
+
+/// Searches the system of `check` for what is notable for these properties.
+pub(crate) fn run(
+    check: &Check,
+    properties: &[Property],
+    options: Options<'_>,
+    mut progress: impl FnMut(Progress),
+) -> Report<Host, History> {
+    let system = system::system(&(check.scope)(), properties);
+    let Options { threads, memory, stop, .. } = options;
+    checker::search(system, checker::Options { threads, memory, stop }, |now| {
+        progress(Progress {
+            unique: now.unique,
+            total: now.generated,
+            depth: now.depth,
+            pending: now.frontier,
+            kept: Some(Kept { memory: now.memory, spilt: now.spilt, parts: now.parts }),
+            elapsed: now.elapsed,
+        });
+    })
+}
+
+/// The first broken promise, if one is, with a shortest way to break it.
+pub(crate) fn counterexample(
+    check: &Check,
+    report: &Report<Host, History>,
+) -> Option<Counterexample> {
+    let found = report.broken().next()?;
+    Some(Counterexample {
+        property: found.property,
+        detail: found.detail.clone(),
+        steps: counterexample::story(&check.system(), &found.trace),
+    })
+}
+
+/// Why a search is not complete, or cannot be believed.
+pub(crate) fn error(report: &Report<Host, History>) -> Option<String> {
+    if let Some(trouble) = &report.trouble {
+        return Some(words(trouble));
+    }
+    match report.coverage {
+        Coverage::Complete | Coverage::UntilBroken | Coverage::Troubled => None,
+        Coverage::Stopped => Some("it was stopped".into()),
+        Coverage::OutOfMemory => {
+            Some("the fingerprints would not fit into memory: allow more with --memory".into())
+        }
+    }
+}
+
+fn words(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::NotDeterministic { actor, event, first, second } => format!(
+            "the handler of actor {actor} is not deterministic: on {event} it made first {first}, \
+             then {second}"
+        ),
+        Trouble::PropertyPanicked { property, message } => {
+            format!("the property {property} panicked: {message}")
+        }
+        Trouble::TooMany { what } => format!("there are more {what} than can be numbered"),
+        Trouble::Disk { error } => format!("what does not fit into memory cannot be kept: {error}"),
+    }
+}
