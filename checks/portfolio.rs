@@ -103,7 +103,7 @@ fn scope(max_term: u64, max_log: usize) -> Scope {
             heartbeats: 0,
             retries: 0,
         },
-        reductions: Reductions::ALL,
+        reductions: Reductions::PLAIN,
     }
 }
 

@@ -1,11 +1,14 @@
 //! A system of the model, for the checker.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
 
-use checker::{Boundary, Budget, Dead, Expectation, Property, Reads, System};
+use checker::{Boundary, Budget, Dead, Expectation, Property, Reads, Renaming, Symmetry, System};
 use model::properties::{self, View};
 use model::replica::Message;
+use model::symmetry;
 use model::system::{History, Host, HostState, Reductions, Scope, is_dead};
+use model::types::NodeId;
 
 /// The system of `scope` for the checker, with what is promised of it.
 #[must_use]
@@ -17,12 +20,17 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
         Budget { spent: |_, host| host.spent.restarts.into(), limit: bounds.restarts.into() },
         Budget { spent: |_, host| host.spent.heartbeats.into(), limit: bounds.heartbeats.into() },
     ];
-    let Reductions { forget_dead, forget_last } = scope.reductions;
+    let Reductions { forget_dead, forget_last, any_server, symmetry } = scope.reductions;
     system.dead = forget_dead.then_some(Dead {
         is_dead: |_, host, src, message| is_dead(host, src, message),
         once_spent: Some(0), // While a server may crash, its memory is under test.
         verify: promises.iter().any(|promise| promise.name == checker::report::DEAD_MESSAGES),
     });
+    assert!(!symmetry || any_server || scope.clients.is_empty(), "a client tells servers apart");
+    if symmetry {
+        system.symmetry =
+            Some(Arc::new(Servers { servers: scope.servers, actors: system.model.actors.len() }));
+    }
     system.remember_last = !forget_last;
     system.recorded = Some(|message| match message {
         Message::Raft(_) => false,
@@ -30,6 +38,38 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     });
     system.properties = promises.iter().map(property).collect();
     system
+}
+
+/// The servers can be exchanged for each other; clients keep their names.
+struct Servers {
+    servers: u16,
+    actors: usize,
+}
+
+impl Symmetry<Host, History> for Servers {
+    fn renamings(&self) -> Vec<Renaming> {
+        Renaming::within(self.actors, &[(0..usize::from(self.servers)).collect()])
+    }
+
+    fn state(&self, renaming: &Renaming, state: &HostState) -> HostState {
+        symmetry::host(state, &|server| node(renaming, server))
+    }
+
+    fn message(&self, renaming: &Renaming, message: &Message) -> Message {
+        symmetry::message(message, &|server| node(renaming, server))
+    }
+
+    /// Hosts keep their storage in their state.
+    fn storage(&self, _: &Renaming, (): &()) {}
+
+    /// Clients keep their names.
+    fn history(&self, _: &Renaming, history: &History) -> History {
+        history.clone()
+    }
+}
+
+fn node(renaming: &Renaming, server: NodeId) -> NodeId {
+    NodeId(renaming.index(usize::from(server.0)) as u16)
 }
 
 fn property(promise: &properties::Property) -> Property<Host, History> {

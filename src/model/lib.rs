@@ -13,7 +13,8 @@
 //! 5. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
 //!
 //! And what is promised: [`spec`] and [`history`] (what clients may see), [`properties`] (what
-//! holds inside), [`system`] (a bounded system of nodes, to be searched).
+//! holds inside), [`system`] (a bounded system of nodes, to be searched), [`symmetry`] (which of its
+//! states differ in names only).
 //!
 //! The protocols never name the promises, nor stateright; [`actor`] is the only door. Raft is
 //! generic over its command and knows nothing of the store.
@@ -28,6 +29,7 @@ pub mod properties;
 pub mod raft;
 pub mod replica;
 pub mod spec;
+pub mod symmetry;
 pub mod system;
 pub mod types;
 pub mod violation;

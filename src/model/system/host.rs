@@ -17,7 +17,7 @@ use crate::client;
 use crate::kv::command::Request;
 use crate::node::{self, Node, Storage};
 use crate::raft::{self, Entry, Position, Summary};
-use crate::replica::{Message, Replica};
+use crate::replica::{Answer, Message, Replica};
 use crate::types::Term;
 use crate::violation::{self, Violation};
 
@@ -28,6 +28,8 @@ pub struct Host {
     pub node: NodeActor,
     /// What it may do at most.
     pub bounds: Bounds,
+    /// Whether a client's request goes to every server; see [`super::Reductions::any_server`].
+    pub any_server: bool,
 }
 
 /// What makes a node in the model act by itself.
@@ -87,6 +89,11 @@ impl HostState {
             .or_else(|| self.node.replica().map(|replica| &replica.raft.persistent))
     }
 
+    /// What a crash would leave, if that is not the node's present persistent state.
+    pub(crate) fn stale_storage_mut(&mut self) -> Option<&mut Storage> {
+        self.stale_storage.as_mut()
+    }
+
     /// Whether the node has stopped because of a promise that it has broken. A message that was
     /// wrongly taken to be dead stops nobody: where it leads is to be found out, too.
     fn is_stopped(&self) -> bool {
@@ -143,7 +150,7 @@ impl Host {
         for command in asked {
             match command {
                 Command::Save(storage) => saved = Some(storage),
-                Command::Send(to, message) => out.send(to, message),
+                Command::Send(to, message) => self.send(to, message, out),
                 Command::SetTimer(timer, _) => arm(state, Timer::Node(timer), out),
                 Command::CancelTimer(timer) => {
                     if state.armed.remove(&Timer::Node(timer)) {
@@ -157,6 +164,20 @@ impl Host {
         let durable = saved.or_else(|| durable.cloned());
         let current = state.node.replica().map(|replica| &replica.raft.persistent);
         state.stale_storage = durable.filter(|durable| current != Some(durable));
+    }
+
+    fn send(&self, to: Id, message: Message, out: &mut Out<Self>) {
+        match &message {
+            Message::Request(_) if self.any_server => {
+                for server in 0..self.node.servers {
+                    out.send(Id::from(usize::from(server)), message.clone());
+                }
+            }
+            // Nobody has to be told where the leader is.
+            Message::Reply(reply)
+                if self.any_server && matches!(reply.answer, Answer::Redirect(_)) => {}
+            Message::Raft(_) | Message::Request(_) | Message::Reply(_) => out.send(to, message),
+        }
     }
 
     /// Whether the bounds let this timer run out once more.

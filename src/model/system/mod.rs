@@ -92,13 +92,23 @@ pub struct Reductions {
     pub forget_dead: bool,
     /// Which message a duplicating network delivered last is forgotten.
     pub forget_last: bool,
+    /// A client's request goes to every server at once, and whoever leads takes it. So a client
+    /// needs no redirects, and which server it would ask first makes no difference: more can
+    /// happen, in fewer states.
+    pub any_server: bool,
+    /// States that differ in the names of servers only are taken for one. A checker that cannot do
+    /// that looks at all of them.
+    pub symmetry: bool,
 }
 
 impl Reductions {
-    /// All of them.
-    pub const ALL: Self = Self { forget_dead: true, forget_last: true };
     /// None: stateright's own model.
-    pub const NONE: Self = Self { forget_dead: false, forget_last: false };
+    pub const NONE: Self =
+        Self { forget_dead: false, forget_last: false, any_server: false, symmetry: false };
+    /// Those that leave every client's messages, and every server's name, as they are.
+    pub const PLAIN: Self = Self { forget_dead: true, forget_last: true, ..Self::NONE };
+    /// All of them.
+    pub const ALL: Self = Self { any_server: true, symmetry: true, ..Self::PLAIN };
 }
 
 /// A system within bounds, with what is promised of it.
@@ -178,18 +188,20 @@ impl Scope {
 
     fn hosts(&self) -> Vec<Host> {
         let servers: BTreeSet<_> = (0..self.servers).map(NodeId).collect();
+        let any_server = self.reductions.any_server;
         let server = |id: &NodeId| {
             Setup::Server(Config { id: *id, servers: servers.clone(), limits: self.limits })
         };
         let client = |(i, script): (usize, &Vec<Op>)| Setup::Client {
             id: ClientId(u64::from(self.servers) + i as u64),
             servers: self.servers,
-            first: NodeId(i as u16 % self.servers),
+            first: if any_server { NodeId(0) } else { NodeId(i as u16 % self.servers) },
             script: script.clone(),
         };
         let host = |setup| Host {
             node: NodeActor { setup, servers: self.servers, timing: Timing::LAN },
             bounds: self.bounds,
+            any_server,
         };
         let clients = self.clients.iter().enumerate().map(client);
         servers.iter().map(server).chain(clients).map(host).collect()

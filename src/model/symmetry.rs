@@ -1,0 +1,55 @@
+//! Servers under other names.
+//!
+//! Raft breaks no symmetry: nothing in it compares the servers' names. So two states that differ in
+//! names only have the same future, by other names, and a checker needs to look at one of them.
+//! Clients have scripts of their own and keep their names; a client that asks one server first
+//! breaks the symmetry ([`crate::system::Reductions::any_server`]).
+
+use crate::node::{Node, Storage};
+use crate::raft::Role;
+use crate::replica::{Answer, Message};
+use crate::system::HostState;
+use crate::types::NodeId;
+
+/// A host's state with all servers renamed.
+#[must_use]
+pub fn host(state: &HostState, rename: &dyn Fn(NodeId) -> NodeId) -> HostState {
+    let mut renamed = state.clone();
+    if let Node::Server(replica) = &mut renamed.node {
+        storage(&mut replica.raft.persistent, rename);
+        role(&mut replica.raft.role, rename);
+    }
+    if let Some(stale) = renamed.stale_storage_mut() {
+        storage(stale, rename);
+    }
+    renamed
+}
+
+/// A message with all servers renamed.
+#[must_use]
+pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message {
+    let mut renamed = message.clone();
+    match &mut renamed {
+        Message::Raft(_) | Message::Request(_) => {} // They name no server.
+        Message::Reply(reply) => match &mut reply.answer {
+            Answer::Redirect(leader) => *leader = rename(*leader),
+            Answer::Done(_) | Answer::Refused => {}
+        },
+    }
+    renamed
+}
+
+fn storage(storage: &mut Storage, rename: &dyn Fn(NodeId) -> NodeId) {
+    storage.vote = storage.vote.map(rename);
+}
+
+fn role(role: &mut Role, rename: &dyn Fn(NodeId) -> NodeId) {
+    match role {
+        Role::Follower { leader } => *leader = leader.map(rename),
+        Role::Candidate { votes } => *votes = votes.iter().copied().map(rename).collect(),
+        Role::Leader { progress } => {
+            let renamed = std::mem::take(progress).into_iter();
+            *progress = renamed.map(|(server, known)| (rename(server), known)).collect();
+        }
+    }
+}
