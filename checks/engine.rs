@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use model::properties::progress;
 use model::violation;
 
 use crate::counterexample::Counterexample;
@@ -101,6 +102,8 @@ struct Search {
     complete: bool,
     discovered: BTreeSet<&'static str>,
     error: Option<String>,
+    /// Whether everything can still get done from every state, if that was asked.
+    recoverable: Option<bool>,
     peak_memory: Option<usize>,
     collision_probability: Option<f64>,
     counterexample: Option<Counterexample>,
@@ -117,6 +120,7 @@ impl Search {
             complete: false,
             discovered: BTreeSet::new(),
             error: Some(format!("the search broke down: {error}")),
+            recoverable: None,
             peak_memory: None,
             collision_probability: None,
             counterexample: None,
@@ -137,7 +141,7 @@ pub fn run(check: &Check, options: Options<'_>, progress: impl FnMut(Progress)) 
 }
 
 fn report(check: &Check, options: Options<'_>, search: Search, seconds: f64) -> Report {
-    let properties: Vec<_> = check
+    let mut properties: Vec<_> = check
         .properties()
         .into_iter()
         .map(|property| {
@@ -152,6 +156,14 @@ fn report(check: &Check, options: Options<'_>, search: Search, seconds: f64) -> 
             PropertyReport { name: property.name, kind: property.word(), verdict }
         })
         .collect();
+    if let Some(recoverable) = search.recoverable {
+        let verdict = match (recoverable, search.complete) {
+            (true, true) => Verdict::Passed,
+            (false, true) => Verdict::Failed,
+            (_, false) => Verdict::Incomplete,
+        };
+        properties.push(PropertyReport { name: progress::NAME, kind: "progress", verdict });
+    }
     let failed = properties.iter().any(|p| p.verdict == Verdict::Failed);
     let pinned = search.unique as u64 == check.unique_states;
     let verdict = match (failed, search.complete) {

@@ -13,7 +13,7 @@ pub(super) fn search(
     options: Options<'_>,
     progress: impl FnMut(Progress),
 ) -> Search {
-    let report = run(check, &check.properties(), options, progress);
+    let report = run(check, &check.properties(), true, options, progress);
     Search {
         unique: report.unique,
         total: report.generated,
@@ -21,20 +21,27 @@ pub(super) fn search(
         complete: report.coverage == Coverage::Complete,
         discovered: report.found.iter().map(|found| found.property).collect(),
         error: error(&report),
+        recoverable: Some(report.recovered.iter().all(|(_, recovered)| recovered.traps == 0)),
         peak_memory: Some(report.peak_memory),
         collision_probability: Some(report.collision_probability()),
         counterexample: counterexample(check, &report),
     }
 }
 
-/// Searches the system of `check` for what is notable for these properties.
+/// Searches the system of `check` for what is notable for these properties, and whether it is
+/// `recoverable`.
 pub(crate) fn run(
     check: &Check,
     properties: &[Property],
+    recoverable: bool,
     options: Options<'_>,
     mut progress: impl FnMut(Progress),
 ) -> Report<Host, History> {
-    let system = system::system(&(check.scope)(), properties);
+    let scope = (check.scope)();
+    let mut system = system::system(&scope, properties);
+    if recoverable {
+        system.recoveries.push(system::recovery(&scope));
+    }
     let Options { threads, memory, stop, .. } = options;
     checker::search(system, checker::Options { threads, memory, stop }, |now| {
         progress(Progress {

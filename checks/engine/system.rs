@@ -3,8 +3,10 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use checker::{Boundary, Budget, Dead, Expectation, Property, Reads, Renaming, Symmetry, System};
-use model::properties::{self, View};
+use checker::{
+    Boundary, Budget, Dead, Expectation, Property, Reads, Recovery, Renaming, Symmetry, System,
+};
+use model::properties::{self, View, progress};
 use model::replica::Message;
 use model::symmetry;
 use model::system::{History, Host, HostState, Reductions, Scope, is_dead};
@@ -38,6 +40,17 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     });
     system.properties = promises.iter().map(property).collect();
     system
+}
+
+/// That everything can still get done, in a system of this scope.
+pub fn recovery(scope: &Scope) -> Recovery<Host> {
+    let (of_goal, of_room) = (scope.clone(), scope.clone());
+    Recovery {
+        name: progress::NAME,
+        goal: Box::new(move |hosts| progress::is_done(&of_goal, hosts)),
+        has_room: Box::new(move |hosts| progress::has_room(&of_room, hosts)),
+        is_fault: progress::is_fault,
+    }
 }
 
 /// The servers can be exchanged for each other; clients keep their names.

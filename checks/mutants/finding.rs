@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use checker::Coverage;
+use model::properties::progress;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{self, Options, compact};
@@ -60,14 +61,17 @@ pub fn of_check(check: &Check, threads: NonZeroUsize) -> Finding {
 /// depends on the order of its search, and how the threads happen to run.
 #[must_use]
 pub fn of_property(check: &Check, name: &str, threads: NonZeroUsize) -> Finding {
-    let Some(property) = check.properties().into_iter().find(|property| property.name == name)
-    else {
-        return Finding::Unclear(format!("{} has no property '{name}'", check.name));
-    };
-    if property.goal {
-        return of_goal(check, name, threads);
+    let property = check.properties().into_iter().find(|property| property.name == name);
+    let recoverable = name == progress::NAME;
+    match property {
+        None if !recoverable => {
+            return Finding::Unclear(format!("{} has no property '{name}'", check.name));
+        }
+        Some(property) if property.goal => return of_goal(check, name, threads),
+        None | Some(_) => {}
     }
-    let report = compact::run(check, &[property], Options::on(threads), |_| {});
+    let options = Options::on(threads);
+    let report = compact::run(check, property.as_slice(), recoverable, options, |_| {});
     match compact::counterexample(check, &report) {
         Some(found) if found.property == name => Finding::Falls {
             states: report.unique,

@@ -90,6 +90,12 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
         (inside && affordable && self.within_model(&state)).then_some((state, fingerprint))
     }
 
+    /// The fingerprint of a state.
+    pub(crate) fn fingerprint(&mut self, state: &State) -> u64 {
+        self.sum(state);
+        self.base.fingerprint()
+    }
+
     /// Shows every step that can be taken from `state`; [`Self::take`] then takes it.
     pub(crate) fn expand(&mut self, state: &State, mut show: impl FnMut(&mut Self, Move)) {
         self.sum(state);

@@ -14,6 +14,7 @@ use crate::store::lock;
 const SEGMENT_BYTES: usize = 16 << 10;
 
 /// States that one thread has reached one after the other, packed.
+#[derive(Clone)]
 pub(crate) struct Segment {
     /// The first state's place in the log; the others follow.
     first: Place,

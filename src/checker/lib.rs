@@ -15,7 +15,8 @@
 //! - `state`, `expand`, `network`: a state as numbers of its parts, and its successors; `hot`: what a
 //!   thread needs at hand for that.
 //! - `visited`, `frontier`, `log`, `spill`: what is remembered of millions of states.
-//! - `worker`, [`search`]: the search itself; `watch`, `judge`: properties on the way.
+//! - `worker`, [`search`]: the search itself; `watch`, `judge`: properties on the way; [`recover`]:
+//!   whether a goal stays within reach.
 //! - [`report`], [`trace`]: what comes out.
 
 mod expand;
@@ -26,6 +27,7 @@ mod judge;
 mod log;
 mod network;
 pub mod property;
+pub mod recover;
 pub mod report;
 pub mod search;
 mod spill;
@@ -41,6 +43,7 @@ mod whole;
 mod worker;
 
 pub use property::{Expectation, Holds, Property, Reads, view};
+pub use recover::{Recovered, Recovery};
 pub use report::{Coverage, Found, Report};
 pub use search::{Options, Progress, search};
 pub use store::Trouble;

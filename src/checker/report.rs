@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::property::Expectation;
+use crate::recover::Recovered;
 use crate::store::Trouble;
 use crate::system::{Checkable, History};
 use crate::trace::Trace;
@@ -53,6 +54,9 @@ pub struct Report<A: Checkable, H: History> {
     pub elapsed: Duration,
     /// The properties that were looked at.
     pub properties: Vec<(&'static str, Expectation)>,
+    /// The goals that must stay within reach, with what has come of it; nothing if the search did
+    /// not finish.
+    pub recovered: Vec<(&'static str, Recovered)>,
     /// What was notable: broken promises, goals reached.
     pub found: Vec<Found<A, H>>,
 }

@@ -2,17 +2,19 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::frontier::Level;
 use crate::judge::MOST_PROPERTIES;
-use crate::log::{self, Log, MOST_THREADS};
+use crate::log::{self, Log, MOST_THREADS, Place};
 use crate::property::Expectation;
+use crate::recover::{self, Recovered};
 use crate::report::{Coverage, DEAD_MESSAGES, Found, NO_PANIC, Report};
 use crate::spill::Spill;
+use crate::step::Event;
 use crate::store::{Store, Trouble, lock};
 use crate::system::{Checkable, History, System};
 use crate::trace::Replay;
@@ -100,6 +102,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
             findings: Mutex::default(),
             generated: AtomicUsize::new(0),
             expanded: AtomicUsize::new(0),
+            kept: (!store.system.recoveries.is_empty()).then(Mutex::default),
             stop: options.stop,
         };
         let workers = (0..threads as u32).map(|thread| Worker::new(store, thread)).collect();
@@ -116,7 +119,27 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
             }
         };
         progress(self.progress());
-        self.report(coverage)
+        if coverage != Coverage::Complete {
+            return self.report(coverage, &[]);
+        }
+        let recovered = self.recover();
+        if self.shared.stop.load(Ordering::Relaxed) {
+            return self.report(Coverage::Stopped, &[]);
+        }
+        self.report(coverage, &recovered)
+    }
+
+    /// Whether the goals that must stay within reach do.
+    fn recover(&mut self) -> Vec<(&'static str, Recovered, Option<Place>)> {
+        let Some(kept) = self.shared.kept.take() else { return Vec::new() };
+        let segments = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let threads = self.workers.len();
+        let each = self.store.system.recoveries.iter().map(|recovery| {
+            let walked =
+                recover::walk(self.store, recovery, &self.shared, segments.clone(), threads);
+            (recovery.name, walked.0, walked.1)
+        });
+        each.collect()
     }
 
     fn levels(&mut self, progress: &mut impl FnMut(Progress)) -> io::Result<Coverage> {
@@ -210,10 +233,17 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         progress_of(self.store, &self.shared, self.depth, self.start)
     }
 
-    fn report(self, coverage: Coverage) -> Report<A, H> {
+    fn report(
+        self,
+        coverage: Coverage,
+        recovered: &[(&'static str, Recovered, Option<Place>)],
+    ) -> Report<A, H> {
         let progress = self.progress();
         let findings = lock(&self.shared.findings).clone();
-        let found = findings.iter().map(|finding| self.found(finding)).collect();
+        let traps = recovered.iter().filter_map(|(name, recovered, trap)| {
+            trap.map(|place| self.trap(name, *recovered, place))
+        });
+        let found = findings.iter().map(|finding| self.found(finding)).chain(traps).collect();
         let properties = &self.store.system.properties;
         Report {
             coverage,
@@ -227,6 +257,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
             symmetry: self.store.renamings.len(),
             elapsed: self.start.elapsed(),
             properties: properties.iter().map(|p| (p.name, p.expectation)).collect(),
+            recovered: recovered.iter().map(|(name, outcome, _)| (*name, *outcome)).collect(),
             found,
         }
     }
@@ -240,14 +271,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
             Subject::NoPanic => (NO_PANIC, Expectation::Always),
             Subject::DeadMessages => (DEAD_MESSAGES, Expectation::Always),
         };
-        let path = log::path(&self.shared.logs, finding.place, &self.shared.spill);
-        let mut events = match path {
-            Ok(events) => events,
-            Err(error) => {
-                self.store.report(Trouble::Disk { error: error.to_string() });
-                Vec::new()
-            }
-        };
+        let mut events = self.events(finding.place);
         events.extend(finding.step);
         let replay = Replay::run(self.store, &events);
         let detail = match (&finding.words, finding.subject) {
@@ -256,6 +280,26 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         };
         let trace = replay.trace;
         Found { property: name, expectation, detail, trace }
+    }
+}
+
+impl<A: Checkable, C: Sync + Send, H: History> Search<'_, A, C, H> {
+    /// The events that lead to a state.
+    fn events(&self, place: Place) -> Vec<Event> {
+        log::path(&self.shared.logs, place, &self.shared.spill).unwrap_or_else(|error| {
+            self.store.report(Trouble::Disk { error: error.to_string() });
+            Vec::new()
+        })
+    }
+
+    /// A state from which a goal is out of reach.
+    fn trap(&self, name: &'static str, recovered: Recovered, place: Place) -> Found<A, H> {
+        let trace = Replay::run(self.store, &self.events(place)).trace;
+        let Recovered { with_room, traps } = recovered;
+        let detail = format!(
+            "from here the goal is out of reach; as it is from {traps} of {with_room} states"
+        );
+        Found { property: name, expectation: Expectation::Always, detail, trace }
     }
 }
 

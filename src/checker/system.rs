@@ -7,6 +7,7 @@ use std::sync::Arc;
 use stateright::actor::{Actor, ActorModel, Id};
 
 use crate::property::Property;
+use crate::recover::Recovery;
 use crate::symmetry::Symmetry;
 
 /// An actor that the checker takes: stateright's, and threads may share its states.
@@ -57,6 +58,8 @@ pub struct System<A: Checkable, C, H: History> {
     pub symmetry: Option<Arc<dyn Symmetry<A, H>>>,
     /// What is asked of it.
     pub properties: Vec<Property<A, H>>,
+    /// The goals that must stay within reach. Asking for any takes memory for all states.
+    pub recoveries: Vec<Recovery<A>>,
     /// Messages that `record_msg_in` and `record_msg_out` may take note of; none: all. It saves a
     /// look-up for each step that sends none of them.
     pub recorded: Option<fn(&A::Msg) -> bool>,
@@ -123,6 +126,7 @@ impl<A: Checkable, C, H: History> System<A, C, H> {
             dead: None,
             symmetry: None,
             properties: Vec::new(),
+            recoveries: Vec::new(),
             recorded: None,
             remember_last: false,
         }

@@ -30,6 +30,11 @@ impl Visited {
         Self { places: free(1 << 16), count: AtomicUsize::new(0) }
     }
 
+    /// An empty set with room for so many.
+    pub(crate) fn with_room_for(count: usize) -> Self {
+        Self { places: free((count / FULL_EIGHTHS + 1) * 8), count: AtomicUsize::new(0) }
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
@@ -62,6 +67,18 @@ impl Visited {
     pub(crate) fn glance(&self, fingerprint: u64) -> bool {
         let home = place(fingerprint, self.places.len());
         self.places[home].load(Ordering::Relaxed) == fingerprint
+    }
+
+    /// Whether a fingerprint is there.
+    pub(crate) fn contains(&self, fingerprint: u64) -> bool {
+        let mut at = place(fingerprint, self.places.len());
+        loop {
+            match self.places[at].load(Ordering::Relaxed) {
+                FREE => return false,
+                found if found == fingerprint => return true,
+                _ => at = if at + 1 == self.places.len() { 0 } else { at + 1 },
+            }
+        }
     }
 
     /// Adds a fingerprint; gives whether it is new. Of several threads that add the same one,

@@ -33,6 +33,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) generated: AtomicUsize,
     /// States whose successors have been looked at.
     pub(crate) expanded: AtomicUsize,
+    /// All states, if they are needed once the search has finished.
+    pub(crate) kept: Option<Mutex<Vec<Segment>>>,
     /// Whether somebody wants the search to end.
     pub(crate) stop: &'a AtomicBool,
 }
@@ -219,6 +221,9 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         let reached = std::mem::replace(&mut self.reached, fresh);
         if reached.is_empty() {
             return Ok(());
+        }
+        if let Some(kept) = &shared.kept {
+            lock(kept).push(reached.clone());
         }
         let spill = shared.spilling.load(Ordering::Relaxed).then_some(&shared.spill);
         if spill.is_some() {

@@ -11,6 +11,7 @@
 
 pub mod clients;
 pub mod goals;
+pub mod progress;
 pub mod raft;
 
 use std::hash::Hasher;
