@@ -5,43 +5,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::iter;
 
-use checker::Trace;
 use model::properties::Property;
-use model::system::{Action, History, Host, System, SystemState};
-use serde::Serialize;
+use model::system::{Action, System, SystemState};
 use stateright::Model;
 
-/// A path to a state in which a promise does not hold.
-#[derive(Clone, Debug, Serialize)]
-pub struct Counterexample {
-    /// The promise.
-    pub property: &'static str,
-    /// What is wrong in the last state.
-    pub detail: String,
-    /// The steps to it.
-    pub steps: Vec<Step>,
-}
-
-/// One step of a path.
-#[derive(Clone, Debug, Serialize)]
-pub struct Step {
-    /// What happens.
-    pub action: String,
-    /// What it changes: before and after, and what is sent.
-    pub changes: String,
-}
-
-/// Writes down what happens on a way that the checker has found.
-pub(crate) fn story(system: &System, trace: &Trace<Host, History>) -> Vec<Step> {
-    let before = iter::once(&trace.first).chain(trace.steps.iter().map(|(_, state)| state));
-    let steps = before.zip(&trace.steps).map(|(before, (action, after))| Step {
-        action: system.format_action(action),
-        changes: system.changes(before, after),
-    });
-    steps.collect()
-}
+use crate::story::{Counterexample, Step};
 
 /// Where a state was first reached from: the parent's fingerprint, and which of its actions.
 type Origin = Option<(u64, usize)>;
@@ -52,7 +21,7 @@ pub fn find(system: &System, promise: &Property) -> Option<Counterexample> {
     let path = shortest(system, |state| !promise.holds(state))?;
     let (steps, last) = tell(system, &path);
     let detail = promise.judge(&last).err().map(|violation| violation.detail).unwrap_or_default();
-    Some(Counterexample { property: promise.name, detail, steps })
+    Some(Counterexample { property: promise.name.to_owned(), detail, steps })
 }
 
 /// Finds a shortest path to a state that is `wanted`: which action to take at each state on the
@@ -115,11 +84,9 @@ fn tell(system: &System, path: &[usize]) -> (Vec<Step>, SystemState) {
     let mut state = system.init_states().swap_remove(0); // A system has one initial state.
     for index in path {
         let action = actions(system, &state).swap_remove(*index);
-        let changes = system.format_step(&state, action.clone()).unwrap_or_default();
-        steps.push(Step { action: system.format_action(&action), changes });
-        if let Some(next) = system.next_state(&state, action) {
-            state = next;
-        }
+        let Some(next) = system.next_state(&state, action.clone()) else { continue };
+        steps.push(Step::new(system, &state, &action, &next));
+        state = next;
     }
     (steps, state)
 }

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use model::properties::progress;
 use model::violation;
 
-use crate::counterexample::Counterexample;
 use crate::portfolio::Check;
 use crate::report::{PropertyReport, Report, Verdict};
+use crate::story::Counterexample;
 
 /// What searches.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -5,4 +5,6 @@ pub mod engine;
 pub mod mutants;
 pub mod portfolio;
 pub mod recorded;
+pub mod replay;
 pub mod report;
+pub mod story;

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 
-use crate::counterexample::Counterexample;
+use crate::story::Counterexample;
 
 /// How a check, or one of its properties, has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

@@ -5,8 +5,8 @@ use model::properties::Property;
 use model::system::{History, Host};
 
 use super::{Kept, Options, Progress, Search, system};
-use crate::counterexample::{self, Counterexample};
 use crate::portfolio::Check;
+use crate::story::{self, Counterexample};
 
 pub(super) fn search(
     check: &Check,
@@ -62,9 +62,9 @@ pub(crate) fn counterexample(
 ) -> Option<Counterexample> {
     let found = report.broken().next()?;
     Some(Counterexample {
-        property: found.property,
+        property: found.property.to_owned(),
         detail: found.detail.clone(),
-        steps: counterexample::story(&check.system(), &found.trace),
+        steps: story::tell(&check.system(), &found.trace),
     })
 }
 

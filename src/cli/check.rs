@@ -3,15 +3,16 @@
 use std::fs;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use checks::counterexample::Counterexample;
 use checks::engine::{self, Engine, Kept, Options, Progress};
 use checks::portfolio::{self, Check, Tier};
+use checks::replay::Recording;
 use checks::report::{Report, Verdict};
+use checks::story::Counterexample;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -47,6 +48,9 @@ pub(crate) struct Arguments {
     /// Write the results to this file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Record counterexamples in this directory: CHECK.json for `shardwright replay`, CHECK.md to read
+    #[arg(long, value_name = "DIR")]
+    counterexamples: Option<PathBuf>,
     /// List the checks instead of running them
     #[arg(long)]
     list: bool,
@@ -119,6 +123,12 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     println!("{}", table(&reports));
     for report in &reports {
         explain(report);
+    }
+    if let Some(folder) = &arguments.counterexamples
+        && let Err(error) = record(folder, &reports)
+    {
+        complain(format!("cannot write to {}: {error}", folder.display()));
+        return Exit::Failed;
     }
     if let Some(file) = &arguments.json
         && let Err(error) = write_json(file, &reports)
@@ -242,6 +252,20 @@ fn tell(counterexample: &Counterexample) {
     for (number, step) in counterexample.steps.iter().enumerate() {
         println!("{:>3}. {}\n{}", number + 1, step.action, step.changes);
     }
+}
+
+/// Writes down every counterexample.
+fn record(folder: &Path, reports: &[Report]) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for report in reports {
+        let Some(counterexample) = report.counterexample.clone() else { continue };
+        let page = counterexample.to_markdown(report.name);
+        fs::write(folder.join(report.name).with_extension("md"), page)?;
+        let recording = Recording { check: report.name.to_owned(), counterexample };
+        let json = serde_json::to_string_pretty(&recording)?;
+        fs::write(folder.join(report.name).with_extension("json"), json)?;
+    }
+    Ok(())
 }
 
 fn write_json(file: &PathBuf, reports: &[Report]) -> std::io::Result<()> {

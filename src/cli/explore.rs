@@ -1,8 +1,8 @@
 //! `shardwright explore`: a check in stateright's Explorer.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
-use checks::portfolio;
+use checks::portfolio::{self, Check};
 use model::system::Explorable;
 use stateright::Model;
 
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     /// The check
     name: String,
     /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDR", default_value_t = LISTEN)]
     listen: SocketAddr,
 }
 
@@ -28,13 +28,21 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         ));
         return Exit::Usage;
     };
+    open(check, arguments.listen, "")
+}
+
+/// Where the Explorer listens if nothing else is said.
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+
+/// Opens a check in the Explorer, at a state: see `checks::replay`.
+pub(super) fn open(check: &Check, listen: SocketAddr, path: &str) -> Exit {
     // The Explorer panics when it cannot listen; better to know first.
-    if let Err(error) = TcpListener::bind(arguments.listen) {
-        let listen = arguments.listen;
+    if let Err(error) = TcpListener::bind(listen) {
         complain(format!("cannot listen on {listen}: {error}; choose another with --listen"));
         return Exit::Failed;
     }
-    println!("{}: open http://{}/ in a browser, end with Ctrl-C", check.name, arguments.listen);
-    Explorable(check.system()).checker().serve(arguments.listen);
+    let at = if path.is_empty() { String::new() } else { format!("#/steps/{path}") };
+    println!("{}: open http://{listen}/{at} in a browser, end with Ctrl-C", check.name);
+    Explorable(check.system()).checker().serve(listen);
     Exit::Ok
 }

@@ -6,6 +6,7 @@ mod check;
 mod explore;
 mod kv;
 mod mutants;
+mod replay;
 mod serve;
 mod up;
 
@@ -50,6 +51,7 @@ struct Arguments {
 enum Command {
     Check(check::Arguments),
     Explore(explore::Arguments),
+    Replay(replay::Arguments),
     Chaos(chaos::Arguments),
     Up(up::Arguments),
     Serve(serve::Arguments),
@@ -72,6 +74,7 @@ pub(crate) fn run() -> ExitCode {
     let exit = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),

@@ -301,7 +301,8 @@ impl Model for System {
 }
 
 /// The name that a person reads for an actor.
-fn name(system: &System, id: Id) -> String {
+#[must_use]
+pub fn name(system: &System, id: Id) -> String {
     use stateright::actor::Actor;
     system.inner.actors.get(usize::from(id)).map_or_else(|| format!("{id:?}"), Host::name)
 }
