@@ -21,7 +21,7 @@ pub(crate) struct Stepper<'a, A: Checkable, C, H: History> {
     /// The sums of the state that is expanded.
     base: Total,
     /// What the actors of the state that is expanded have spent of each budget.
-    spent: Vec<u32>,
+    spent: Vec<u64>,
     /// The sums of the state that is being made.
     pub(crate) sums: Total,
     /// A cell and a message that was said to be dead and did something to it.
@@ -84,7 +84,7 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
         }
         let inside = state.cells.iter().all(|cell| store.cells.get(*cell).inside);
         let mut budgets = store.system.budgets.iter().zip(&self.spent);
-        let affordable = budgets.all(|(budget, spent)| *spent <= budget.limit);
+        let affordable = budgets.all(|(budget, spent)| *spent <= u64::from(budget.limit));
         self.sum(&state);
         let fingerprint = self.base.fingerprint();
         (inside && affordable && self.within_model(&state)).then_some((state, fingerprint))
@@ -276,11 +276,12 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
     }
 
     /// Whether dead messages are forgotten, when so much is spent.
-    fn is_forgetting(&self, spent: &[u32]) -> bool {
+    fn is_forgetting(&self, spent: &[u64]) -> bool {
         let system = &self.store.system;
         self.store.travel != Travel::Ordered
             && system.dead.as_ref().is_some_and(|dead| {
-                dead.once_spent.is_none_or(|place| spent[place] >= system.budgets[place].limit)
+                dead.once_spent
+                    .is_none_or(|place| spent[place] >= u64::from(system.budgets[place].limit))
             })
     }
 
@@ -292,20 +293,21 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
         let system = &self.store.system;
         let place = system.dead.as_ref().and_then(|dead| dead.once_spent);
         self.store.travel != Travel::Ordered
-            && place.is_some_and(|p| self.spent_after(p, old, new) >= system.budgets[p].limit)
+            && place.is_some_and(|p| {
+                self.spent_after(p, old, new) >= u64::from(system.budgets[p].limit)
+            })
     }
 
-    /// What is spent of a budget once one cell has taken the place of another.
-    fn spent_after(&self, place: usize, old: u32, new: u32) -> u32 {
-        let (old, new) = (self.store.cells.get(old), self.store.cells.get(new));
-        self.spent[place] - old.spent[place] + new.spent[place]
+    /// What is spent of a budget once one known cell has taken the place of another.
+    #[inline]
+    fn spent_after(&self, place: usize, old: u32, new: u32) -> u64 {
+        self.spent[place] - self.hot.spent(old)[place] + self.hot.spent(new)[place]
     }
 
-    /// Whether the budgets allow one cell in place of another.
+    /// Whether the budgets allow one known cell in place of another.
     fn affords(&self, old: u32, new: u32) -> bool {
-        let budgets = self.store.system.budgets.iter().enumerate();
-        old == new
-            || budgets.into_iter().all(|(p, budget)| self.spent_after(p, old, new) <= budget.limit)
+        let mut budgets = self.store.system.budgets.iter().enumerate();
+        old == new || budgets.all(|(p, b)| self.spent_after(p, old, new) <= u64::from(b.limit))
     }
 
     fn within_model(&self, state: &State) -> bool {
@@ -336,7 +338,8 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
             return;
         }
         for cell in &state.cells {
-            for (sum, spent) in self.spent.iter_mut().zip(&self.store.cells.get(*cell).spent) {
+            self.hot.cell(*cell);
+            for (sum, spent) in self.spent.iter_mut().zip(self.hot.spent(*cell)) {
                 *sum += spent;
             }
         }

@@ -50,6 +50,7 @@ pub(crate) struct Hot<'a, A: Checkable, C, H: History> {
     spontaneous: Vec<(Event, u32)>,
     sends: Vec<u32>,
     views: Table,
+    spent: Table,
     cell_sums: Table,
     message_sums: Table,
     shifts: Table,
@@ -95,6 +96,7 @@ impl<'a, A: Checkable, C, H: History> Hot<'a, A, C, H> {
             spontaneous: Vec::new(),
             sends: Vec::new(),
             views: Table::new(crate::judge::viewers(store).len()),
+            spent: Table::new(store.system.budgets.len()),
             cell_sums: Table::new(renamings),
             message_sums: Table::new(renamings),
             shifts: Table::new(renamings),
@@ -115,6 +117,7 @@ impl<'a, A: Checkable, C, H: History> Hot<'a, A, C, H> {
         self.cell_sums.set(number, sums(&cell.sums, self.renamings));
         let place = mix(cell.actor as u64);
         self.views.set(number, cell.views.iter().map(|view| mix(view ^ place)));
+        self.spent.set(number, cell.spent.iter().map(|spent| u64::from(*spent)));
         let copy = HotCell {
             actor: cell.actor as u32,
             inside: cell.inside,
@@ -135,6 +138,12 @@ impl<'a, A: Checkable, C, H: History> Hot<'a, A, C, H> {
     #[inline]
     pub(crate) fn views(&self, number: u32) -> &[u64] {
         self.views.row(number)
+    }
+
+    /// What a cell that is known already has spent of each budget.
+    #[inline]
+    pub(crate) fn spent(&self, number: u32) -> &[u64] {
+        self.spent.row(number)
     }
 
     #[inline]

@@ -127,15 +127,27 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
             && let Happening::Deliver(message) = event.happening()
             && self.is_dead(cell, message)
         {
-            let verify = self.system.dead.as_ref().is_some_and(|dead| dead.verify);
-            let revived = verify && self.run(cell, event) != Reaction::NOTHING;
-            return if revived { Reaction::REVIVED } else { Reaction::DEAD };
+            return self.bury(cell, event);
         }
         if let Some(reaction) = lock(&self.reactions).get(&(cell, event)) {
             return *reaction;
         }
         let reaction = self.run(cell, event);
         *lock(&self.reactions).entry((cell, event)).or_insert(reaction)
+    }
+
+    /// Makes sure, once, that a message does nothing which the protocol says is dead.
+    fn bury(&self, cell: u32, event: Event) -> Reaction {
+        if !self.system.dead.as_ref().is_some_and(|dead| dead.verify) {
+            return Reaction::DEAD;
+        }
+        if let Some(reaction) = lock(&self.graves).get(&(cell, event)) {
+            return *reaction;
+        }
+        let dead = self.run(cell, event) == Reaction::NOTHING;
+        let reaction = if dead { Reaction::DEAD } else { Reaction::REVIVED };
+        lock(&self.graves).insert((cell, event), reaction);
+        reaction
     }
 
     /// What a message does that was said to be dead.

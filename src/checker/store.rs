@@ -165,6 +165,8 @@ pub(crate) struct Store<A: Checkable, C, H: History> {
     pub(crate) steps: boxcar::Vec<Step>,
     /// What (cell, event) leads to.
     pub(crate) reactions: Mutex<FxHashMap<(u32, Event), Reaction>>,
+    /// What the dead messages to each cell do when they are delivered all the same.
+    pub(crate) graves: Mutex<FxHashMap<(u32, Event), Reaction>>,
     /// For each cell the events that need no message, with what they lead to.
     pub(crate) spontaneous: boxcar::Vec<OnceLock<Spontaneous>>,
     pub(crate) troubled: AtomicBool,
@@ -200,6 +202,7 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
             locals: Parts::new(),
             steps: boxcar::Vec::new(),
             reactions: Mutex::default(),
+            graves: Mutex::default(),
             spontaneous: boxcar::Vec::new(),
             troubled: AtomicBool::new(false),
             trouble: Mutex::default(),
