@@ -1,23 +1,31 @@
-//! States a second: a small check of the portfolio, to its last state.
+//! States a second: checks of the portfolio, to their last state, by the project's own search and by
+//! stateright's.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use checks::engine::{self, Engine, Options};
 use checks::portfolio;
+use checks::report::Verdict;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use stateright::{Checker, Model};
 
 fn search(c: &mut Criterion) {
-    let check = portfolio::find("sessions").unwrap();
-    let mut group = c.benchmark_group("checker");
-    group.throughput(Throughput::Elements(check.unique_states));
-    group.bench_function("sessions, unique states", |b| {
-        b.iter(|| {
-            let checker = check.system().checker().spawn_dfs().join();
-            assert_eq!(checker.unique_state_count() as u64, check.unique_states);
-        });
-    });
+    for name in ["sessions", "one-term"] {
+        let check = portfolio::find(name).unwrap();
+        let mut group = c.benchmark_group(format!("checker, {name}, unique states"));
+        group.throughput(Throughput::Elements(check.unique_states));
+        for engine in [Engine::Own, Engine::Stateright] {
+            let options = Options { engine, ..Options::on(NonZeroUsize::MIN) };
+            group.bench_function(engine.word(), |b| {
+                b.iter(|| {
+                    let report = engine::run(check, options, |_| {});
+                    assert_eq!(report.verdict, Verdict::Passed);
+                });
+            });
+        }
+    }
 }
 
 criterion_group! {

@@ -1,5 +1,6 @@
 //! The portfolio: what is checked, to which bound, and how the checks are shown to be awake.
 
+pub mod comparison;
 pub mod counterexample;
 pub mod engine;
 pub mod mutants;

@@ -1,5 +1,6 @@
 //! `shardwright bench`: how fast it is.
 
+mod checker;
 mod cluster;
 mod servers;
 
@@ -7,7 +8,7 @@ use clap::Subcommand;
 
 use super::Exit;
 
-/// Measure a cluster on this machine
+/// Measure a cluster, or the checker, on this machine
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -17,12 +18,14 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Cluster(cluster::Arguments),
+    Checker(checker::Arguments),
     #[command(hide = true)]
     Server(servers::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     match &arguments.what {
+        What::Checker(arguments) => checker::run(arguments),
         What::Cluster(arguments) => cluster::run(arguments),
         What::Server(arguments) => servers::run(arguments),
     }

@@ -1,0 +1,111 @@
+//! Renaming the servers and then taking a step is taking the step and then renaming.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use checks::portfolio;
+use model::raft::Limits;
+use model::symmetry;
+use model::system::{Action, Bounds, NetworkKind, Reductions, Scope, System, SystemState};
+use model::types::{NodeId, Term};
+use stateright::Model;
+use stateright::actor::{ActorModelAction, Envelope, Id, Network};
+
+const SERVERS: usize = 3;
+
+/// A cycle and a swap: they generate all orders of three.
+const RENAMINGS: [[usize; SERVERS]; 2] = [[1, 2, 0], [1, 0, 2]];
+
+fn scopes() -> Vec<(&'static str, Scope)> {
+    let bounds = Bounds { max_term: Term(2), max_log: 2, restarts: 0, heartbeats: 0, retries: 0 };
+    let scope = |clients: &[&str], bounds| Scope {
+        servers: SERVERS as u16,
+        clients: clients.iter().map(|value| vec![portfolio::append(value)]).collect(),
+        network: NetworkKind::Duplicating,
+        limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
+        bounds,
+        reductions: Reductions { symmetry: false, ..Reductions::ALL },
+    };
+    vec![
+        ("two terms and a client", scope(&["a"], bounds)),
+        ("a heartbeat", scope(&[], Bounds { heartbeats: 1, ..bounds })),
+        ("a retry", scope(&["a"], Bounds { retries: 1, max_term: Term(1), max_log: 3, ..bounds })),
+        ("a crash", scope(&[], Bounds { restarts: 1, max_log: 1, ..bounds })),
+    ]
+}
+
+fn index(renaming: &[usize], index: usize) -> usize {
+    renaming.get(index).copied().unwrap_or(index) // Clients keep their names.
+}
+
+fn id(renaming: &[usize], of: Id) -> Id {
+    Id::from(index(renaming, of.into()))
+}
+
+fn server(renaming: &[usize]) -> impl Fn(NodeId) -> NodeId {
+    move |server| NodeId(index(renaming, server.0.into()) as u16)
+}
+
+fn state(renaming: &[usize], state: &SystemState) -> SystemState {
+    let mut renamed = state.clone();
+    for i in 0..state.actor_states.len() {
+        let to = index(renaming, i);
+        let host = symmetry::host(&state.actor_states[i], &server(renaming));
+        renamed.actor_states[to] = host.into();
+        renamed.timers_set[to] = state.timers_set[i].clone();
+    }
+    let envelopes = state.network.iter_deliverable().map(|envelope| Envelope {
+        src: id(renaming, envelope.src),
+        dst: id(renaming, envelope.dst),
+        msg: symmetry::message(envelope.msg, &server(renaming)),
+    });
+    renamed.network = Network::new_unordered_duplicating(envelopes);
+    renamed
+}
+
+fn action(renaming: &[usize], action: &Action) -> Action {
+    match action {
+        ActorModelAction::Deliver { src, dst, msg } => ActorModelAction::Deliver {
+            src: id(renaming, *src),
+            dst: id(renaming, *dst),
+            msg: symmetry::message(msg, &server(renaming)),
+        },
+        ActorModelAction::Timeout(at, timer) => {
+            ActorModelAction::Timeout(id(renaming, *at), *timer)
+        }
+        other => unreachable!("hosts crash by a timer, and nothing is dropped: {other:?}"),
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[test]
+fn renaming_and_stepping_commute_on_every_step_of_small_systems() {
+    for (name, scope) in scopes() {
+        let system = System::new(scope, Vec::new());
+        let (mut seen, mut stack, mut steps) = (HashSet::new(), system.init_states(), 0);
+        while let Some(before) = stack.pop() {
+            if !seen.insert(hash(&before)) {
+                continue;
+            }
+            let mut actions = Vec::new();
+            system.actions(&before, &mut actions);
+            for taken in actions {
+                let after = system.next_state(&before, taken.clone());
+                for renaming in &RENAMINGS {
+                    let renamed = action(renaming, &taken);
+                    let other = system.next_state(&state(renaming, &before), renamed);
+                    let expected = after.as_ref().map(|after| state(renaming, after));
+                    assert_eq!(other, expected, "{name}: {taken:?} in {before:?}");
+                }
+                steps += 1;
+                stack.extend(after.filter(|after| system.within_boundary(after)));
+            }
+        }
+        assert!(steps > 1_000, "{name}: {steps} steps say little");
+    }
+}
