@@ -75,14 +75,14 @@ pub(crate) fn walk<A: Checkable, C: Sync + Send, H: History>(
     recovery: &Recovery<A>,
     shared: &Shared<'_>,
     segments: Vec<Segment>,
-    threads: usize,
+    steppers: &mut [&mut Stepper<'_, A, C, H>],
 ) -> (Recovered, Option<Place>) {
     let good = Visited::with_room_for(shared.visited.len());
     let walk = Walk { store, recovery, good };
     let mut with_room = None;
     let mut rest: Vec<_> = segments.into_iter().enumerate().collect();
     loop {
-        let pass = walk.pass(rest, threads);
+        let pass = walk.pass(rest, steppers);
         walk.good.count(pass.good);
         with_room.get_or_insert(pass.with_room);
         if pass.good == 0 || pass.rest.is_empty() || shared.stop.load(Ordering::Relaxed) {
@@ -96,15 +96,19 @@ pub(crate) fn walk<A: Checkable, C: Sync + Send, H: History>(
 }
 
 impl<A: Checkable, C: Sync + Send, H: History> Walk<'_, A, C, H> {
-    /// Goes once over all segments, from the last to the first, in as many strands as threads.
-    fn pass(&self, segments: Vec<Numbered>, threads: usize) -> Pass {
-        let mut strands: Vec<Vec<Numbered>> = (0..threads).map(|_| Vec::new()).collect();
+    /// Goes once over all segments, from the last to the first, in a strand for each stepper.
+    fn pass(&self, segments: Vec<Numbered>, steppers: &mut [&mut Stepper<'_, A, C, H>]) -> Pass {
+        let mut strands: Vec<Vec<Numbered>> = steppers.iter().map(|_| Vec::new()).collect();
+        let count = strands.len();
         for (i, segment) in segments.into_iter().enumerate() {
-            strands[i % threads].push(segment);
+            strands[i % count].push(segment);
         }
         let passes: Vec<Pass> = thread::scope(|scope| {
-            let spawn = |strand| scope.spawn(|| self.strand(strand));
-            let running: Vec<_> = strands.into_iter().map(spawn).collect();
+            let running: Vec<_> = steppers
+                .iter_mut()
+                .zip(strands)
+                .map(|(stepper, strand)| scope.spawn(|| self.strand(stepper, strand)))
+                .collect();
             let join = |thread: thread::ScopedJoinHandle<'_, Pass>| match thread.join() {
                 Ok(pass) => pass,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -122,8 +126,7 @@ impl<A: Checkable, C: Sync + Send, H: History> Walk<'_, A, C, H> {
         all
     }
 
-    fn strand(&self, strand: Vec<Numbered>) -> Pass {
-        let mut stepper = Stepper::new(self.store);
+    fn strand(&self, stepper: &mut Stepper<'_, A, C, H>, strand: Vec<Numbered>) -> Pass {
         let mut pass = Pass::default();
         let mut states = Vec::new();
         for (order, mut segment) in strand.into_iter().rev() {
@@ -135,7 +138,7 @@ impl<A: Checkable, C: Sync + Send, H: History> Walk<'_, A, C, H> {
                 let actors = judge::actors(self.store, &state.cells);
                 let has_room = (self.recovery.has_room)(&actors);
                 pass.with_room += usize::from(has_room);
-                if (self.recovery.goal)(&actors) || self.leads_to_good(&mut stepper, &state) {
+                if (self.recovery.goal)(&actors) || self.leads_to_good(stepper, &state) {
                     self.good.insert(stepper.fingerprint(&state));
                     pass.good += 1;
                     continue;

@@ -133,11 +133,12 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
     fn recover(&mut self) -> Vec<(&'static str, Recovered, Option<Place>)> {
         let Some(kept) = self.shared.kept.take() else { return Vec::new() };
         let segments = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let threads = self.workers.len();
+        let mut steppers: Vec<_> =
+            self.workers.iter_mut().map(|worker| &mut worker.stepper).collect();
         let each = self.store.system.recoveries.iter().map(|recovery| {
-            let walked =
-                recover::walk(self.store, recovery, &self.shared, segments.clone(), threads);
-            (recovery.name, walked.0, walked.1)
+            let (recovered, trap) =
+                recover::walk(self.store, recovery, &self.shared, segments.clone(), &mut steppers);
+            (recovery.name, recovered, trap)
         });
         each.collect()
     }

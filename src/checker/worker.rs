@@ -80,7 +80,7 @@ struct Candidate {
 pub(crate) struct Worker<'a, A: Checkable, C, H: History> {
     store: &'a Store<A, C, H>,
     thread: u32,
-    stepper: Stepper<'a, A, C, H>,
+    pub(crate) stepper: Stepper<'a, A, C, H>,
     watch: Watch<'a, A, C, H>,
     batch: Vec<Candidate>,
     filled: usize,
