@@ -142,7 +142,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 /// The checks of these names, or all of the tier: the full tier is the ci tier and more.
 fn select(names: &[String], tier: Tier) -> Result<Vec<&'static Check>, &str> {
     if names.is_empty() {
-        return Ok(portfolio::CHECKS.iter().filter(|check| check.tier <= tier).collect());
+        return Ok(portfolio::checks().filter(|check| check.tier <= tier).collect());
     }
     names.iter().map(|name| portfolio::find(name).ok_or(name.as_str())).collect()
 }

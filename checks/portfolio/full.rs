@@ -1,0 +1,41 @@
+//! What runs when there is an hour.
+
+use model::properties::goals;
+use model::system::Scope;
+
+use super::scopes::*;
+use super::{Check, Tier};
+
+/// See the module's documentation.
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "core-duplicating-full",
+        tier: Tier::Full,
+        about: "core-duplicating with room for a log of four.",
+        hides: "Crashes, heartbeats, a third term.",
+        scope: || duplicating(with_clients(&[&[append("a")], &[get()]], scope(2, 4))),
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::LOGS_DIVERGE],
+        unique_states: 1_463_417,
+    },
+    Check {
+        name: "crash-duplicating-full",
+        tier: Tier::Full,
+        about: "A crash, and every message any number of times.",
+        hides: "A second crash, a third term.",
+        scope: || {
+            let scope = duplicating(with_clients(&[&[append("a")]], scope(2, 3)));
+            bounded(scope, |bounds| bounds.restarts = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::RESTARTED_WITH_LOG],
+        unique_states: 461_567,
+    },
+    Check {
+        name: "election-5-full",
+        tier: Tier::Full,
+        about: "Five servers, to a second term.",
+        hides: "Crashes, duplicates, clients, a third term.",
+        scope: || Scope { servers: 5, ..scope(2, 2) },
+        goals: &[goals::LEADER_REPLACED, goals::SPLIT_VOTE, goals::COMMITTED_LATER],
+        unique_states: 6_469_038,
+    },
+];
