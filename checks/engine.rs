@@ -165,7 +165,9 @@ fn report(check: &Check, options: Options<'_>, search: Search, seconds: f64) -> 
         properties.push(PropertyReport { name: progress::NAME, kind: "progress", verdict });
     }
     let failed = properties.iter().any(|p| p.verdict == Verdict::Failed);
-    let pinned = search.unique as u64 == check.unique_states;
+    // stateright's searches count every renaming of a state.
+    let comparable = options.engine == Engine::Own || !check.bounds().symmetry;
+    let pinned = search.unique as u64 == check.unique_states || !comparable;
     let verdict = match (failed, search.complete) {
         (true, _) => Verdict::Failed,
         (false, false) => Verdict::Incomplete,

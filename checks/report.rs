@@ -98,6 +98,10 @@ pub struct Bounds {
     pub network: &'static str,
     /// Most entries in one AppendEntries.
     pub batch_entries: usize,
+    /// Whether a client's request goes to every server at once, and not to one of them.
+    pub any_server: bool,
+    /// Whether states that differ in the names of servers only count as one.
+    pub symmetry: bool,
     /// Another AppendEntries goes out while fewer entries than this are unanswered.
     pub window: usize,
 }
@@ -119,6 +123,13 @@ impl Display for Bounds {
                 write!(f, ", {count} × {what}")?;
             }
         }
-        write!(f, "; network {}", self.network)
+        write!(f, "; network {}", self.network)?;
+        if self.any_server {
+            f.write_str("; requests reach whoever leads")?;
+        }
+        if self.symmetry {
+            f.write_str("; servers interchangeable")?;
+        }
+        Ok(())
     }
 }

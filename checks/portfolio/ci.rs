@@ -211,4 +211,56 @@ pub(super) const CHECKS: &[Check] = &[
         ],
         unique_states: 360_638,
     },
+    Check {
+        name: "three-terms",
+        tier: Tier::Ci,
+        about: "A write and a read, to a third term, on a network that may do anything.",
+        hides: "Crashes, heartbeats, a fourth term; redirects and single requests (core).",
+        scope: || reduced(with_clients(&[&[append("a")], &[get()]], scope(3, 4))),
+        goals: &[
+            goals::ALL_DONE,
+            goals::LEADER_REPLACED,
+            goals::LOGS_DIVERGE,
+            goals::FIGURE_8,
+            goals::COMMITTED_LATER,
+            goals::LOGGED_TWICE,
+        ],
+        unique_states: 1_227_026,
+    },
+    Check {
+        name: "read-own-write",
+        tier: Tier::Ci,
+        about: "A client reads what it wrote, another reads beside it, across two leaders.",
+        hides: "Crashes, heartbeats, a third term; redirects and single requests (core).",
+        scope: || reduced(with_clients(&[&[append("a"), get()], &[get()]], scope(2, 5))),
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::READ_SEES_WRITE],
+        unique_states: 770_257,
+    },
+    Check {
+        name: "crash-serving",
+        tier: Tier::Ci,
+        about: "A server crashes and restarts while two clients are served.",
+        hides: "A second crash, heartbeats, a third term.",
+        scope: || {
+            let scope = with_clients(&[&[append("a")], &[get()]], scope(2, 4));
+            bounded(reduced(scope), |bounds| bounds.restarts = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::RESTARTED_WITH_LOG, goals::READ_SEES_WRITE],
+        unique_states: 2_328_204,
+    },
+    Check {
+        name: "everything-at-once",
+        tier: Tier::Ci,
+        about: "Heartbeats, retries and refusals together, across two leaders.",
+        hides: "Crashes, a second heartbeat or retry, a third term.",
+        scope: || {
+            let scope = with_clients(&[&[append("a")]], scope(2, 3));
+            bounded(reduced(scope), |bounds| {
+                bounds.heartbeats = 1;
+                bounds.retries = 1;
+            })
+        },
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::COMMITTED],
+        unique_states: 74_738,
+    },
 ];

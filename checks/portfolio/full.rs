@@ -38,4 +38,37 @@ pub(super) const CHECKS: &[Check] = &[
         goals: &[goals::LEADER_REPLACED, goals::SPLIT_VOTE, goals::COMMITTED_LATER],
         unique_states: 6_469_038,
     },
+    Check {
+        name: "figure-8-full",
+        tier: Tier::Full,
+        about: "Figure 8 with clients: four terms, one entry in a message.",
+        hides: "Crashes, heartbeats, a fifth term.",
+        scope: || {
+            let scope = reduced(with_clients(&[&[append("a")], &[get()]], scope(4, 4)));
+            limited(scope, |limits| limits.batch_entries = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::FIGURE_8, goals::LEADER_RETURNED, goals::COMMITTED_LATER],
+        unique_states: 13_721_750,
+    },
+    Check {
+        name: "two-writers-full",
+        tier: Tier::Full,
+        about: "Two clients, each of which reads what it wrote, across two leaders.",
+        hides: "Crashes, heartbeats, a third term.",
+        scope: || {
+            let clients: &[&[_]] = &[&[append("a"), get()], &[append("b"), get()]];
+            reduced(with_clients(clients, scope(2, 6)))
+        },
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::READ_SEES_WRITE],
+        unique_states: 7_348_696,
+    },
+    Check {
+        name: "five-servers-full",
+        tier: Tier::Full,
+        about: "Five servers and a client, across two leaders.",
+        hides: "Crashes, heartbeats, a second operation, a third term.",
+        scope: || Scope { servers: 5, ..reduced(with_clients(&[&[append("a")]], scope(2, 3))) },
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::LOGS_DIVERGE],
+        unique_states: 4_071_775,
+    },
 ];

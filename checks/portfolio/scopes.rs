@@ -76,3 +76,9 @@ pub(super) fn swap(expected: &str, value: &str) -> Op {
 pub(super) fn claim(value: &str) -> Op {
     Op::Cas { key: "k".into(), expected: None, new: value.into() }
 }
+
+/// Loss, reordering and duplication at once, servers that can be exchanged, and clients whose
+/// requests reach whoever leads: the smallest systems for what they show.
+pub(super) fn reduced(scope: Scope) -> Scope {
+    Scope { reductions: Reductions::ALL, ..duplicating(scope) }
+}
