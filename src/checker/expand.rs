@@ -174,6 +174,9 @@ impl<'a, A: Checkable, C, H: History> Stepper<'a, A, C, H> {
         self.sums.copy(&self.base);
         let Some(number) = taken.step else {
             self.consume(next, taken.event);
+            if !self.within_model(next) {
+                return Taken::Outside;
+            }
             return Taken::To { fingerprint: self.sums.fingerprint(), actor: None };
         };
         let step = self.hot.step(number);
