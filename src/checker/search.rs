@@ -246,9 +246,10 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         });
         let found = findings.iter().map(|finding| self.found(finding)).chain(traps).collect();
         let properties = &self.store.system.properties;
+        let trouble = self.store.trouble(); // Perhaps met in the last step of all.
         Report {
-            coverage,
-            trouble: self.store.trouble(),
+            coverage: if trouble.is_some() { Coverage::Troubled } else { coverage },
+            trouble,
             unique: progress.unique,
             generated: progress.generated,
             depth: self.depth,
