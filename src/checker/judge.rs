@@ -21,20 +21,29 @@ pub(crate) fn bit<A: Checkable, C, H: History>(
     place: usize,
     judge: impl FnOnce() -> Holds,
 ) -> u64 {
-    let property = &store.system.properties[place];
-    let holds = match catch_unwind(AssertUnwindSafe(judge)) {
-        Ok(holds) => holds.is_ok(),
-        Err(panic) => {
-            let message = words_of(panic.as_ref());
-            store.report(Trouble::PropertyPanicked { property: property.name, message });
-            return 0;
-        }
-    };
-    let notable = match property.expectation {
-        Expectation::Always => !holds,
-        Expectation::Sometimes => holds,
+    let Some(holds) = ask(store, place, judge) else { return 0 };
+    let notable = match store.system.properties[place].expectation {
+        Expectation::Always => holds.is_err(),
+        Expectation::Sometimes => holds.is_ok(),
     };
     u64::from(notable) << place
+}
+
+/// What the property at `place` says, unless it panics.
+fn ask<A: Checkable, C, H: History, T>(
+    store: &Store<A, C, H>,
+    place: usize,
+    question: impl FnOnce() -> T,
+) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(question)) {
+        Ok(answer) => Some(answer),
+        Err(panic) => {
+            let property = store.system.properties[place].name;
+            let message = words_of(panic.as_ref());
+            store.report(Trouble::PropertyPanicked { property, message });
+            None
+        }
+    }
 }
 
 /// The properties with their places.
@@ -112,7 +121,9 @@ pub(crate) fn concerns<A: Checkable, C, H: History>(
     message: &A::Msg,
 ) -> u64 {
     let each = properties(store).map(|(place, property)| match &property.reads {
-        Reads::Message { concerns, .. } => u64::from(concerns(message)) << place,
+        Reads::Message { concerns, .. } => {
+            u64::from(ask(store, place, || concerns(message)) == Some(true)) << place
+        }
         _ => 0,
     });
     each.fold(0, |all, one| all | one)
@@ -124,9 +135,9 @@ pub(crate) fn views<A: Checkable, C, H: History>(
     id: Id,
     state: &A::State,
 ) -> Box<[u64]> {
-    let view = |(_, property): (usize, &Property<A, H>)| match &property.reads {
+    let view = |(place, property): (usize, &Property<A, H>)| match &property.reads {
         Reads::Actors { view, .. } | Reads::Message { view, .. } => Some(match view {
-            Some(view) => view(id, state),
+            Some(view) => ask(store, place, || view(id, state)).unwrap_or(0),
             None => crate::property::view(state),
         }),
         _ => None,
