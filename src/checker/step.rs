@@ -229,7 +229,8 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
         };
         let recorded = self.recorded(received, &sends);
         let shift = self.cells.get(next).sums.minus(&self.cells.get(number).sums);
-        let broken = judge::step(self, number, event, next, &sends);
+        let inside = self.cells.get(next).inside;
+        let broken = if inside { judge::step(self, number, event, next, &sends) } else { 0 };
         let step = Step { next, sends: sends.into(), shift, recorded, broken, panic: None };
         Reaction(self.steps.push(step) as u32)
     }

@@ -259,8 +259,9 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
             };
             let budgets = self.system.budgets.iter();
             let spent = budgets.map(|budget| (budget.spent)(id, state)).collect();
-            let notable = judge::actor(self, id, state);
-            let views = judge::views(self, id, state);
+            // What is outside is not reached: nobody is asked about it.
+            let notable = if inside { judge::actor(self, id, state) } else { 0 };
+            let views = if inside { judge::views(self, id, state) } else { Box::default() };
             Cell { actor, content, sums, inside, spent, notable, views }
         })
     }
