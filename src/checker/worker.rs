@@ -109,6 +109,11 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
                 shared.visited.count(1);
                 self.reach(shared, &candidate)?;
             }
+            if let Some((cell, message)) = self.stepper.revived.take() {
+                let first = Place { thread: self.thread, index: 0 };
+                let words = self.store.revival(cell, message);
+                note_once(shared, Subject::DeadMessages, first, None, words);
+            }
         }
         self.flush_reached(shared)
     }
@@ -118,6 +123,7 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         let mut state = State::default();
         'segments: while let Some(mut segment) = shared.level.pop(&shared.spill)? {
             tick();
+            self.store.check_room();
             let mut expanded = 0;
             while let Some(place) = segment.pop(self.store.actors(), &mut state) {
                 expanded += 1;
