@@ -143,28 +143,27 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
             }
         }
         self.flush(shared)?;
-        self.flush_reached(shared)?;
-        self.store.check_room();
-        Ok(())
+        self.flush_reached(shared)
     }
 
     fn expand(&mut self, shared: &Shared<'_>, place: Place, state: &State) -> io::Result<()> {
         let store = self.store;
         let Self { stepper, batch, filled, .. } = self;
         stepper.expand(state, |stepper, taken| {
-            if let Some(step) = taken.step
-                && stepper.hot.step(step).bad
-            {
-                note_step(store, shared, place, taken.event, step);
-            }
             if *filled == batch.len() {
                 batch.push(Candidate::default());
             }
             let candidate = &mut batch[*filled];
             let led = stepper.take(state, taken, &mut candidate.state);
+            if let Some(step) = taken.step
+                && stepper.hot.step(step).bad
+                && !matches!(led, Taken::Outside)
+            {
+                note_step(store, shared, place, taken.event, step);
+            }
             if let Some((cell, message)) = stepper.revived.take() {
                 let words = store.revival(cell, message);
-                note_once(shared, Subject::DeadMessages, place, taken.event, words);
+                note_once(shared, Subject::DeadMessages, place, Some(taken.event), words);
             }
             if let Taken::To { fingerprint, actor } = led {
                 (candidate.from, candidate.event) = (Some(place), Some(taken.event));
@@ -252,15 +251,21 @@ fn note_step<A: Checkable, C, H: History>(
         note(shared, step.broken & shared.open.load(Ordering::Relaxed), place, Some(event));
     }
     if let Some(words) = &step.panic {
-        note_once(shared, Subject::NoPanic, place, event, words.to_string());
+        note_once(shared, Subject::NoPanic, place, Some(event), words.to_string());
     }
 }
 
 /// Notes what every system is promised, the first time that it is broken.
-fn note_once(shared: &Shared<'_>, subject: Subject, place: Place, event: Event, words: String) {
+fn note_once(
+    shared: &Shared<'_>,
+    subject: Subject,
+    place: Place,
+    step: Option<Event>,
+    words: String,
+) {
     let mut findings = lock(&shared.findings);
     if findings.iter().all(|finding| finding.subject != subject) {
-        findings.push(Finding { subject, place, step: Some(event), words: Some(words) });
+        findings.push(Finding { subject, place, step, words: Some(words) });
     }
 }
 
