@@ -68,7 +68,8 @@ fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// How a system is renamed. For every renaming, step and state: renaming the state and taking the
-/// renamed step must be the same as taking the step and renaming the outcome.
+/// renamed step must be the same as taking the step and renaming the outcome. Of states that differ
+/// in names only one is looked at, so bounds and properties must not tell names apart either.
 pub trait Symmetry<A: Checkable, H>: Send + Sync {
     /// The renamings: a group, the identity first.
     fn renamings(&self) -> Vec<Renaming>;
