@@ -1,7 +1,18 @@
 //! The checker against stateright, and against systems whose states can be counted by reasoning.
 
 mod agree;
+mod bounded;
 mod models;
 mod plain;
 
+mod bad_handlers;
+mod boundary;
+mod dead_messages;
+mod faults;
+mod memory;
+mod random_tables;
+mod reads;
 mod small_models;
+mod symmetry;
+mod threads;
+mod timer_sets;

@@ -58,3 +58,26 @@ where
     }
     Some(Seen { unique: seen.len(), generated, levels, nearest })
 }
+
+/// All states, unless there are more than `most`.
+pub(crate) fn reachable<M>(model: &M, most: usize) -> Option<HashSet<M::State>>
+where
+    M: Model,
+    M::State: Clone + Eq + Hash,
+{
+    let mut open = model.init_states();
+    open.retain(|state| model.within_boundary(state));
+    let mut seen: HashSet<M::State> = open.iter().cloned().collect();
+    while let Some(state) = open.pop() {
+        let after = model.next_states(&state).into_iter();
+        for after in after.filter(|after| model.within_boundary(after)) {
+            if seen.insert(after.clone()) {
+                open.push(after);
+            }
+        }
+        if seen.len() > most {
+            return None;
+        }
+    }
+    Some(seen)
+}

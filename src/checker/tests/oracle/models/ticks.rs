@@ -26,6 +26,12 @@ pub(crate) struct State {
     second: bool,
 }
 
+impl State {
+    pub(crate) fn fired(&self) -> u8 {
+        self.fired
+    }
+}
+
 impl Actor for Host {
     type Msg = u8;
     type State = State;
@@ -44,7 +50,7 @@ impl Actor for Host {
             out.cancel_timer(Timer::Second);
             out.set_timer(Timer::First, model_timeout());
             *state.to_mut() = State { fired: state.fired, first: true, second: false };
-        } else if msg % 2 == 0 && state.first {
+        } else if msg.is_multiple_of(2) && state.first {
             out.set_timer(Timer::First, model_timeout()); // Changes nothing, yet is something.
         }
     }
