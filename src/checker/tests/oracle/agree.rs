@@ -15,8 +15,8 @@ use crate::plain::{self, Predicate, Seen};
 /// States beyond which a system is not compared: it takes stateright too long.
 pub(crate) const MOST: usize = 40_000;
 
-/// The model's own promises, as properties of the whole state; `goals` asks for each promise whether
-/// it can be broken, so that the search goes on to the last state.
+/// The model's own promises, as properties of the whole state; `goals` asks for each promise
+/// whether it can be broken, so that the search goes on to the last state.
 pub(crate) fn system<A, C, H>(model: &ActorModel<A, C, H>, goals: bool) -> System<A, C, H>
 where
     A: Checkable + Clone,

@@ -36,8 +36,8 @@ fn crashes_in_all_are_bounded() {
     assert!(counts[0] < counts[1] && counts[1] < counts[2], "{counts:?}");
 }
 
-/// Three that do nothing but crash. With no crash yet there is 1 state, after the first 1 + 3, after
-/// the second 1 + 3 + 3, after the third 1 + 3 + 3 + 1: any of them may be up again.
+/// Three that do nothing but crash. With no crash yet there is 1 state, after the first 1 + 3,
+/// after the second 1 + 3 + 3, after the third 1 + 3 + 3 + 1: any of them may be up again.
 #[test]
 fn crashes_count_as_reasoned() {
     let count = |most, at_once| {

@@ -1,7 +1,7 @@
 //! A plain breadth-first search over stateright's model: states are compared whole, not by hash.
 //!
-//! stateright's own search takes states for equal that differ in whose timers are set, and its paths
-//! are not the shortest. Its *model* says what a step does, and that is all that is asked of it here.
+//! stateright's own search takes states for equal that differ in whose timers are set, and its
+//! paths are not the shortest. Its *model* says what a step does: all that is asked of it here.
 
 use std::collections::HashSet;
 use std::hash::Hash;

@@ -1,5 +1,5 @@
-//! Servers that vote once each, and clients that ask all of them for their vote: any two servers can
-//! be exchanged for each other, and so can any two clients.
+//! Servers that vote once each, and clients that ask all of them for their vote: any two servers
+//! can be exchanged for each other, and so can any two clients.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
