@@ -23,6 +23,7 @@ pub mod client;
 pub mod clock;
 pub mod cluster;
 pub mod endpoint;
+mod join;
 pub mod journal;
 pub mod load;
 mod mailbox;
@@ -37,6 +38,7 @@ pub mod wal;
 pub mod wire;
 
 pub use endpoint::Endpoint;
+pub use join::Join;
 pub use mailbox::{Handle, Mailbox};
 pub use metrics::Metrics;
 pub use runtime::{Failure, Node, Options};

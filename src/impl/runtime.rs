@@ -15,6 +15,7 @@
 
 use crate::clock;
 use crate::endpoint::Endpoint;
+use crate::join::{Join, Joiner};
 use crate::journal::Journal;
 use crate::mailbox::{Handle, Mailbox, Requests};
 use crate::metrics::Metrics;
@@ -105,12 +106,19 @@ pub struct Node<A: Actor, T, J> {
 /// wait in the endpoint.
 struct Pending<A: Actor> {
     to_mailboxes: Vec<(Id, A::Msg)>,
+    to_servers: Joiner<A::Msg>,
     to_self: Vec<A::Msg>,
+}
+
+impl<A: Actor> Default for Pending<A> {
+    fn default() -> Self {
+        Self { to_mailboxes: Vec::new(), to_servers: Joiner::default(), to_self: Vec::new() }
+    }
 }
 
 impl<A, T, J> Node<A, T, J>
 where
-    A: Actor<Msg: Serialize + DeserializeOwned>,
+    A: Actor<Msg: Join + Serialize + DeserializeOwned>,
     T: Transport,
     J: Journal<A::Storage>,
 {
@@ -134,7 +142,7 @@ where
             mailboxes: BTreeMap::new(),
             timers: Timers::default(),
             choices: BTreeMap::new(),
-            pending: Pending { to_mailboxes: Vec::new(), to_self: Vec::new() },
+            pending: Pending::default(),
             unsynced: false,
             metrics: Metrics::default(),
         }
@@ -208,7 +216,7 @@ where
         self.handle.exchange(requests);
         inbox.append(&mut requests.messages);
         // Requests first: then they are aboard what the servers' answers let leave.
-        inbox.sort_by_key(|(from, _)| (usize::from(*from) as u64) < FIRST_CLIENT);
+        inbox.sort_by_key(|(from, _)| number(*from) < FIRST_CLIENT);
         for (server, address) in requests.servers.drain(..) {
             self.endpoint.set_server(server, address);
         }
@@ -295,14 +303,19 @@ where
             self.pending.to_self.push(message);
         } else if self.mailboxes.contains_key(&to) {
             self.pending.to_mailboxes.push((to, message));
-        } else {
-            self.endpoint.push(usize::from(to) as u64, &message);
+        } else if number(to) >= FIRST_CLIENT {
+            self.endpoint.push(number(to), &message);
+        } else if let Some(before) = self.pending.to_servers.push(to, message) {
+            self.endpoint.push(number(to), &before);
         }
     }
 
     /// Ends a turn: makes durable what was saved, then lets the world see what depends on it.
     fn commit(&mut self) -> Result<(), Failure> {
         self.persist().map_err(Failure::Journal)?;
+        for (to, message) in self.pending.to_servers.drain() {
+            self.endpoint.push(number(to), &message);
+        }
         self.endpoint.flush();
         for (to, message) in self.pending.to_mailboxes.drain(..) {
             if let Some(mailbox) = self.mailboxes.get(&to) {
@@ -325,6 +338,11 @@ where
         }
         Ok(())
     }
+}
+
+/// A participant's number on the wire.
+fn number(id: Id) -> u64 {
+    usize::from(id) as u64
 }
 
 /// What a panic said: a violated invariant its name and values, any other its words.

@@ -24,6 +24,11 @@ use crate::wire;
 /// The version of the messages. Servers and clients of different versions do not hear each other.
 pub const SCHEMA: u8 = 1;
 
+/// How many entries a leader without a disk has under way to a follower before it waits for an
+/// answer. With a disk it is one request at a time: while that is synced the next ones gather, and
+/// share a sync. Without one they would only wait (`benches/README.md`).
+const WINDOW: usize = 32;
+
 /// Where a server keeps what must survive.
 pub enum Place {
     /// In memory: when the server stops, it is gone, and with it the server.
@@ -140,18 +145,23 @@ impl Server {
         let drawn = Rng::from_entropy().next_u64();
         let new = wal::Identity { cluster: cluster.cluster, node: node.into(), incarnation: drawn };
         match place {
-            Place::Memory => Self::run(cluster, node, drawn, None, Volatile, transport),
+            Place::Memory => {
+                let actor = actor(cluster, node, Limits { window: WINDOW, ..Limits::default() });
+                Self::run(cluster, actor, node, drawn, None, Volatile, transport)
+            }
             Place::Disk { disk, first_start, options } => {
                 let folder = cluster.node[usize::from(node)].data.clone();
                 let (journal, recovery, identity) = open(disk, first_start, options, new, folder)?;
                 let incarnation = identity.incarnation;
-                Self::run(cluster, node, incarnation, Some(recovery), journal, transport)
+                let actor = actor(cluster, node, Limits::default());
+                Self::run(cluster, actor, node, incarnation, Some(recovery), journal, transport)
             }
         }
     }
 
     fn run<T: Transport + Send + 'static, J: Journal<Storage> + Send + 'static>(
         cluster: &Cluster,
+        actor: NodeActor,
         node: u16,
         incarnation: u64,
         recovery: Option<Recovery>,
@@ -176,7 +186,6 @@ impl Server {
         for (server, incarnation) in peers {
             endpoint.peers().bind(server, incarnation);
         }
-        let actor = actor(cluster, node);
         let node_loop = Node::new(actor, storage, endpoint, journal, Options::default());
         let handle = node_loop.handle();
         let thread = threads::spawn(&format!("n{node}"), move || node_loop.run())
@@ -277,12 +286,8 @@ fn open(
     Ok((journal, recovery, identity))
 }
 
-fn actor(cluster: &Cluster, node: u16) -> NodeActor {
+fn actor(cluster: &Cluster, node: u16, limits: Limits) -> NodeActor {
     let servers = cluster.node.len() as u16;
-    let config = Config {
-        id: NodeId(node),
-        servers: (0..servers).map(NodeId).collect(),
-        limits: Limits::default(),
-    };
+    let config = Config { id: NodeId(node), servers: (0..servers).map(NodeId).collect(), limits };
     NodeActor { setup: Setup::Server(config), servers, timing: Timing::LAN }
 }
