@@ -2,6 +2,7 @@
 
 use super::codec::{EncodeError, encode};
 use super::frame::{self, HEADER, Identity, Key, TAG};
+use super::peers::FIRST_CLIENT;
 use super::record::{PART, Part, RECORD, write_part, write_whole};
 use super::{Limits, STREAMS};
 use serde::Serialize;
@@ -118,7 +119,8 @@ impl Sealer {
     }
 
     /// Hands all small messages, and a burst of each destination's large ones if `bulk`, to `emit`
-    /// as (destination, datagrams, size): all datagrams but the last have exactly that size.
+    /// as (destination, datagrams, size), those for servers first: all datagrams but the last have
+    /// exactly that size.
     /// Returns the bytes of large messages in the largest burst.
     pub fn drain(&mut self, bulk: bool, mut emit: impl FnMut(u64, &[u8], usize)) -> usize {
         let size = self.limits.max_datagram;
@@ -126,6 +128,8 @@ impl Sealer {
         self.index.clear();
         let idle = mem::take(&mut self.draining);
         let mut draining = mem::replace(&mut self.active, idle);
+        // Servers first: they have work to do with it, for which others wait.
+        draining.sort_by_key(|outbox| outbox.to >= FIRST_CLIENT);
         for mut outbox in draining.drain(..) {
             if bulk {
                 let (packed, ended) = outbox.pack_burst(self.limits.burst);

@@ -371,6 +371,17 @@ fn large_messages_leave_in_bursts_behind_the_small() {
     assert!(sealer.is_empty());
 }
 
+#[test]
+fn what_servers_wait_for_leaves_before_what_clients_do() {
+    let mut sealer = sealer(Limits::default());
+    for to in [FIRST_CLIENT + 2, 2, FIRST_CLIENT + 1, 1] {
+        sealer.push(to, "message").unwrap();
+    }
+    let mut order = Vec::new();
+    sealer.drain(true, |to, _, _| order.push(to));
+    assert_eq!(order, [2, 1, FIRST_CLIENT + 2, FIRST_CLIENT + 1]);
+}
+
 /// Loses, repeats and reorders what is sent, as `seed` says.
 fn mangled(datagrams: &[Vec<u8>], loss: f64, seed: u64) -> Vec<Vec<u8>> {
     let mut rng = Rng::seeded(seed);
