@@ -95,7 +95,7 @@ fn answer(output: &Output) -> Answer {
 }
 
 fn text(key: &Key) -> String {
-    String::from_utf8_lossy(&key.0).into_owned()
+    String::from_utf8_lossy(key).into_owned()
 }
 
 fn content(value: &Value) -> String {

@@ -140,7 +140,7 @@ fn carry_out(target: &Target, op: Op) -> Exit {
 }
 
 fn check(op: &Op) -> Result<(), String> {
-    let key = op.key().0.len();
+    let key = op.key().len();
     if key > MAX_KEY_BYTES {
         return Err(format!("the key has {key} bytes, the limit is {MAX_KEY_BYTES}: shorten it"));
     }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 impl raft::Command for Request {
     fn bytes(&self) -> usize {
         let value = self.op.value().map_or(0, |value| value.0.len());
-        size_of::<(ClientId, RequestId)>() + self.op.key().0.len() + value
+        size_of::<(ClientId, RequestId)>() + self.op.key().len() + value
     }
 }
 

@@ -141,7 +141,7 @@ mod tests {
         let mut workload = Workload::new("c1".into(), Rng::seeded(1));
         for _ in 0..1_000 {
             let op = workload.next(Duration::ZERO);
-            if op.key().0.starts_with(b"log") {
+            if op.key().starts_with(b"log") {
                 assert!(matches!(op, Op::Append(..) | Op::Get(_)), "{op}");
             }
         }

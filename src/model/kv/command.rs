@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::key::Key;
+
 use crate::types::{ClientId, RequestId};
 
 /// Longest key, in bytes.
@@ -15,29 +17,13 @@ pub const MAX_KEY_BYTES: usize = 4 << 10;
 /// Longest value, in bytes; also what an append may grow a value to.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
 
-/// A key: any bytes, shared rather than copied.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub struct Key(#[serde(with = "shared_bytes")] pub Arc<[u8]>);
-
 /// A value: any bytes, shared rather than copied.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Value(#[serde(with = "shared_bytes")] pub Arc<[u8]>);
 
-impl<T: AsRef<[u8]>> From<T> for Key {
-    fn from(bytes: T) -> Self {
-        Self(bytes.as_ref().into())
-    }
-}
-
 impl<T: AsRef<[u8]>> From<T> for Value {
     fn from(bytes: T) -> Self {
         Self(bytes.as_ref().into())
-    }
-}
-
-impl Debug for Key {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
@@ -100,7 +86,7 @@ impl Op {
             Self::Cas { expected, .. } => expected.as_ref(),
             Self::Get(_) | Self::Put(..) | Self::Append(..) | Self::Delete(_) => None,
         };
-        self.key().0.len() <= MAX_KEY_BYTES
+        self.key().len() <= MAX_KEY_BYTES
             && self.value().is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
             && expected.is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
     }

@@ -5,6 +5,7 @@
 //! what every replica applies committed requests to, in log order, with equal results.
 
 pub mod command;
+mod key;
 pub mod session;
 pub mod store;
 

@@ -231,7 +231,7 @@ impl Load {
                     let op = &history[number].op;
                     let output = map.apply(op);
                     if let Output::Value(value) = map.apply(&Op::Get(op.key().clone())) {
-                        let key: usize = String::from_utf8_lossy(&op.key().0)[1..].parse().unwrap();
+                        let key: usize = String::from_utf8_lossy(op.key())[1..].parse().unwrap();
                         last[key] = value;
                     }
                     Client::Applied(number, output)
