@@ -27,6 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
             goals::OPERATION_DONE,
             goals::ALL_DONE,
             goals::RESTARTED_WITH_LOG,
+            goals::RESTARTED_LEADER,
             goals::READ_SEES_WRITE,
         ],
         unique_states: 5_184,
@@ -70,6 +71,7 @@ pub(super) const CHECKS: &[Check] = &[
         goals: &[
             goals::ALL_DONE,
             goals::LOGGED_TWICE,
+            goals::ASKED_AROUND,
             goals::REDIRECTED,
             goals::DONE_IN_TERM_2,
             goals::COMMITTED_LATER,
@@ -175,7 +177,7 @@ pub(super) const CHECKS: &[Check] = &[
         about: "Five servers.",
         hides: "Crashes, clients, a second term.",
         scope: || Scope { servers: 5, ..duplicating(scope(1, 1)) },
-        goals: &[goals::LEADER_ELECTED, goals::SPLIT_VOTE, goals::LEADER_COMMITTED],
+        goals: &[goals::LEADER_ELECTED, goals::SPLIT_VOTE, goals::COMMITTED_BY_MAJORITY],
         unique_states: 21_582,
     },
     Check {

@@ -109,6 +109,7 @@ impl NodeActor {
                 checked
             }
         };
+        let checked = checked.and_then(|()| check_timers(before.as_ref(), state, &fx));
         if let Err(violation) = checked {
             panic_any(violation);
         }
@@ -161,6 +162,19 @@ fn check_order(before: &Summary, after: &Storage, fx: &Effects) -> Result<(), Vi
 /// Equal for all that a step of one server can have done; no comparison of whole logs.
 fn same(a: &Storage, b: &Storage) -> bool {
     a.term == b.term && a.vote == b.vote && a.log.last() == b.log.last()
+}
+
+/// A server that begins or ceases to lead starts the timer of what it is then: else it would wait
+/// for ever for others to act.
+fn check_timers(before: Option<&Summary>, after: &Node, fx: &Effects) -> Result<(), Violation> {
+    let (Some(before), Some(replica)) = (before, after.replica()) else {
+        return Ok(());
+    };
+    let timer =
+        if replica.raft.is_leader() { raft::Timer::Heartbeat } else { raft::Timer::Election };
+    let changed = before.is_leader() != replica.raft.is_leader();
+    let armed = fx.into_iter().any(|effect| *effect == Effect::Arm(Timer::Raft(timer)));
+    demand("awake", !changed || armed, || format!("{:?} without a timer", replica.raft.role))
 }
 
 impl Actor for NodeActor {

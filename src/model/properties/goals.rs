@@ -2,7 +2,10 @@
 
 use std::hash::{Hash, Hasher};
 
+use stateright::actor::Envelope;
+
 use super::{Holds, Property, Reads, Server, not_reached, server, servers};
+
 use crate::kv::command::Output;
 use crate::node::Node;
 use crate::raft::{self, Outcome, Payload, Rpc};
@@ -60,6 +63,12 @@ pub const COMMITTED: Property = goal!(Pair, committed, "An entry is committed on
 /// A leader commits.
 pub const LEADER_COMMITTED: Property =
     goal!(Server, leader_committed, "A leader knows an entry to be committed.");
+/// The commit that does not wait for all.
+pub const COMMITTED_BY_MAJORITY: Property = goal!(
+    Pair,
+    committed_by_majority,
+    "A leader knows an entry to be committed that another server does not have."
+);
 /// A command is committed in a later term than its own.
 pub const COMMITTED_LATER: Property = goal!(
     Server,
@@ -104,6 +113,12 @@ pub const CONFLICT_SETTLED: Property = goal!(
 /// What was not answered is sent again.
 pub const SENT_AGAIN: Property =
     goal!(State, sent_again, "A leader sends the same entries twice to a follower that it knows.");
+/// A client that hears nothing does not stay with one server.
+pub const ASKED_AROUND: Property = goal!(
+    State,
+    asked_around,
+    "A request is under way to two servers, and no server has led who could have sent it on."
+);
 /// A client is sent to the leader.
 pub const REDIRECTED: Property = goal!(Message, redirected, "A client is told who leads.");
 /// A server has lost its memory.
@@ -142,6 +157,13 @@ fn committed((_, a): Server<'_>, (_, b): Server<'_>) -> bool {
 
 fn leader_committed((_, server): Server<'_>) -> bool {
     server.raft.is_leader() && server.raft.commit > Index::ZERO
+}
+
+fn committed_by_majority((_, a): Server<'_>, (_, b): Server<'_>) -> bool {
+    let ahead = |leader: &Replica, other: &Replica| {
+        leader.raft.is_leader() && leader.raft.commit > other.raft.last().index
+    };
+    ahead(a, b) || ahead(b, a)
 }
 
 fn committed_later((_, server): Server<'_>) -> bool {
@@ -189,10 +211,29 @@ fn sent_again(state: &SystemState) -> bool {
                 Message::Raft(raft::Message {
                     rpc: Rpc::AppendEntries { prev, entries, .. },
                     ..
-                }) => prev.index > Index::ZERO && !entries.is_empty(),
+                }) => prev.index > Index::ZERO && !entries.is_empty() && knows(state, envelope),
                 Message::Raft(_) | Message::Request(_) | Message::Reply(_) => false,
             }
     })
+}
+
+fn asked_around(state: &SystemState) -> bool {
+    let requests = || {
+        state.network.iter_all().filter_map(|envelope| match envelope.msg {
+            Message::Request(request) => Some((request, envelope.dst)),
+            Message::Raft(_) | Message::Reply(_) => None,
+        })
+    };
+    let led = state.actor_states.iter().any(|host| !host.past.led.is_empty());
+    !led && requests().any(|(one, to)| requests().any(|(other, dst)| one == other && to != dst))
+}
+
+/// Whether the sender is a leader that knows where the receiver's log agrees with its own.
+fn knows(state: &SystemState, envelope: Envelope<&Message>) -> bool {
+    let sender = state.actor_states.get(usize::from(envelope.src));
+    let progress = sender.and_then(|host| host.node.replica()?.raft.progress());
+    let receiver = NodeId(usize::from(envelope.dst) as u16);
+    progress.and_then(|progress| progress.get(&receiver)).is_some_and(|p| !p.is_probing())
 }
 
 fn figure_8((_, server): Server<'_>) -> bool {

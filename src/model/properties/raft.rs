@@ -8,7 +8,7 @@ use crate::system::HostState;
 use crate::types::Index;
 use crate::violation::demand;
 
-/// P1 to P7, P18 and P20; and that what a check forgets does not matter.
+/// P1 to P7, P17, P18 and P20; and that what a check forgets does not matter.
 pub(super) const PROMISES: &[Property] = &[
     promise!(Pair, election_safety, "P1 At most one leader can be elected in a given term."),
     step!(leader_append_only, "P2 A leader never overwrites or deletes entries in its log."),
@@ -38,6 +38,8 @@ pub(super) const PROMISES: &[Property] = &[
     step!(in_range, "P6 applied <= commit <= last, matched < next <= last + 1."),
     step!(vote_once, "P7 A server votes for at most one candidate in a term, across crashes."),
     step!(dead_messages, "A message that can never again have an effect has none when delivered."),
+    step!(sends_on, "P17 A follower that is known lacks nothing, or something is under way to it."),
+    step!(awake, "P17 A server that begins or ceases to lead starts the timer of what it is then."),
     step!(no_panic, "P18 No handler panics."),
     step!(persist_before_send, "P20 What a message reveals is saved before it is sent."),
 ];

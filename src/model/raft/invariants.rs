@@ -35,6 +35,12 @@ impl Summary {
         }
     }
 
+    /// Whether the server led.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.leader
+    }
+
     /// Whether `after` is the persistent state that was there before the step.
     #[must_use]
     pub fn is_durably<C: Command>(&self, after: &Persistent<C>) -> bool {
@@ -128,7 +134,13 @@ fn check_state<C: Command>(state: &State<C>) -> Result<(), Violation> {
         Role::Leader { progress } => {
             let bad =
                 progress.iter().find(|(_, p)| p.matched >= p.next || p.next > last.index.next());
-            demand("in_range", bad.is_none(), || format!("{bad:?}, the log ends at {last:?}"))
+            demand("in_range", bad.is_none(), || format!("{bad:?}, the log ends at {last:?}"))?;
+            let left_waiting = progress.iter().find(|(_, p)| {
+                !p.is_probing() && p.next == p.matched.next() && p.next <= last.index
+            });
+            demand("sends_on", left_waiting.is_none(), || {
+                format!("{left_waiting:?} with nothing under way, the log ends at {last:?}")
+            })
         }
     }
 }
