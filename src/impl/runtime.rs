@@ -3,7 +3,7 @@
 //! A turn of the loop takes in whatever is ready, runs the handlers, syncs what they save, once,
 //! and only then sends and starts timers. To the outside that equals the atomic steps of the model
 //! with some messages lost or late: nothing that depends on a state is seen before the state is
-//! durable.
+//! durable. What a turn sends to one server is joined where one message can say it all.
 //!
 //! Two rules keep it live. Each turn receives before it looks at timers, and a timer fires at most
 //! once in a turn, so that no timer starves the network. And a turn is bounded, so that a busy
