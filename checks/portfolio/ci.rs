@@ -177,7 +177,12 @@ pub(super) const CHECKS: &[Check] = &[
         about: "Five servers.",
         hides: "Crashes, clients, a second term.",
         scope: || Scope { servers: 5, ..duplicating(scope(1, 1)) },
-        goals: &[goals::LEADER_ELECTED, goals::SPLIT_VOTE, goals::COMMITTED_BY_MAJORITY],
+        goals: &[
+            goals::LEADER_ELECTED,
+            goals::SPLIT_VOTE,
+            goals::LEADER_COMMITTED,
+            goals::COMMITTED_BY_MAJORITY,
+        ],
         unique_states: 21_582,
     },
     Check {
