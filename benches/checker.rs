@@ -1,5 +1,5 @@
-//! States a second: checks of the portfolio, to their last state, by the project's own search and by
-//! stateright's.
+//! States a second: checks of the portfolio, to their last state, by the project's own search and
+//! by stateright's.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
 

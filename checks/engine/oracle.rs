@@ -1,8 +1,8 @@
 //! stateright's search.
 //!
-//! Its searches end silently for several reasons; all of them look like completion. Here a search is
-//! complete if every unique state has had its successors asked for: the reachable states are then
-//! closed under steps, whatever the search did to get there.
+//! Its searches end silently for several reasons; all of them look like completion. Here a search
+//! is complete if every unique state has had its successors asked for: the reachable states are
+//! then closed under steps, whatever the search did to get there.
 
 use std::num::NonZeroUsize;
 use std::thread;

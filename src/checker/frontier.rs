@@ -9,8 +9,8 @@ use crate::spill::{Spill, Spilt};
 use crate::state::State;
 use crate::store::lock;
 
-/// A segment is handed to one thread as a whole, and is this large: small enough that a narrow level
-/// keeps all threads busy, large enough that handing it over costs nothing.
+/// A segment is handed to one thread as a whole, and is this large: small enough that a narrow
+/// level keeps all threads busy, large enough that handing it over costs nothing.
 const SEGMENT_BYTES: usize = 16 << 10;
 
 /// States that one thread has reached one after the other, packed.

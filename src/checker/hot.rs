@@ -1,7 +1,7 @@
 //! What a thread needs of the parts at every step, side by side in its own memory.
 //!
-//! The parts themselves are large, shared, and scattered. Of each a thread copies the few words that
-//! it looks at millions of times, the first time that it meets it.
+//! The parts themselves are large, shared, and scattered. Of each a thread copies the few words
+//! that it looks at millions of times, the first time that it meets it.
 
 use crate::fingerprint::{Sums, mix};
 use crate::step::Event;

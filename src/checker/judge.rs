@@ -1,7 +1,7 @@
 //! Properties, evaluated once for each distinct thing that they read.
 //!
-//! Every evaluation ends in a bit: whether the thing is *notable* for the property, which means that
-//! it breaks what must always hold, or reaches what must hold at some time.
+//! Every evaluation ends in a bit: whether the thing is *notable* for the property, which means
+//! that it breaks what must always hold, or reaches what must hold at some time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,9 +1,9 @@
 //! Exhaustive search over any system of stateright actors, at the speed of memory.
 //!
 //! stateright's own searches clone, sort and hash whole system states. The structure of an actor
-//! system allows more: a step changes one actor, a handler sees nothing but its actor and the event,
-//! and there are few distinct actors, messages and histories in many states. `docs/checker.md`
-//! explains the engine and argues that each part of it is sound.
+//! system allows more: a step changes one actor, a handler sees nothing but its actor and the
+//! event, and there are few distinct actors, messages and histories in many states.
+//! `docs/checker.md` explains the engine and argues that each part of it is sound.
 //!
 //! Reading order:
 //!

@@ -1,9 +1,10 @@
 //! Progress, as a property of the graph of states: from every state the goal stays within reach.
 //!
-//! A safety property cannot say that a system is stuck. This can: a state is *good* if it is a goal,
-//! or if a step that is no fault leads from it to a good one. All states of a finished search are
-//! walked from the last reached to the first, because most steps lead to states that were reached
-//! later; and again, as long as that makes more of them good. What then is not good is a trap.
+//! A safety property cannot say that a system is stuck. This can: a state is *good* if it is a
+//! goal, or if a step that is no fault leads from it to a good one. All states of a finished search
+//! are walked from the last reached to the first, because most steps lead to states that were
+//! reached later; and again, as long as that makes more of them good. What then is not good is a
+//! trap.
 //!
 //! Bounds would make traps of their own: nobody elects a leader in a term beyond the last. So a
 //! [`Recovery`] says which states have room enough left, and only those must be good.

@@ -49,8 +49,8 @@ impl State {
         self.net.binary_search(&item).is_ok()
     }
 
-    /// Appends the state in as few bytes as is simple: numbers in sevens of bits, of the items under
-    /// way the differences.
+    /// Appends the state in as few bytes as is simple: numbers in sevens of bits, of the items
+    /// under way the differences.
     pub(crate) fn pack(&self, bytes: &mut Vec<u8>) {
         for cell in &self.cells {
             put(bytes, *cell);

@@ -104,8 +104,8 @@ pub struct Faults {
 /// A protocol's word that a message can never again have an effect. The canonical network forgets
 /// such messages.
 pub struct Dead<A: Checkable> {
-    /// Whether a message (receiver, its state, sender, message) is dead, by facts about the receiver
-    /// that only grow.
+    /// Whether a message (receiver, its state, sender, message) is dead, by facts about the
+    /// receiver that only grow.
     pub is_dead: fn(Id, &A::State, Id, &A::Msg) -> bool,
     /// The budget, by its place in [`System::budgets`], that must be spent before the rule holds:
     /// while a crash may still make a receiver forget, what it knows proves nothing.

@@ -1,9 +1,9 @@
 //! The set of fingerprints of all states that have been reached.
 //!
 //! Eight bytes for each state, in one array that threads share without locks. A fingerprint stands
-//! in the first free place at or behind where it belongs, so a look-up touches one cache line, which
-//! is fetched ahead of time ([`Visited::glance`]). The array does not grow by itself: whoever owns
-//! it grows it between two passes of the search, when no other thread looks.
+//! in the first free place at or behind where it belongs, so a look-up touches one cache line,
+//! which is fetched ahead of time ([`Visited::glance`]). The array does not grow by itself: whoever
+//! owns it grows it between two passes of the search, when no other thread looks.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

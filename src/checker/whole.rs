@@ -44,8 +44,8 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
         let number = |envelope: &Envelope<A::Msg>| {
             self.message(envelope.src, envelope.dst, envelope.msg.clone())
         };
-        // Not by stateright's `iter_all`: it yields a counted message once too often, and never ends
-        // on an ordered network.
+        // Not by stateright's `iter_all`: it yields a counted message once too often, and never
+        // ends on an ordered network.
         match &self.system.model.init_network {
             Network::UnorderedDuplicating(set, _) => set.iter().map(number).collect(),
             Network::UnorderedNonDuplicating(counts) => counts

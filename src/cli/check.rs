@@ -48,7 +48,8 @@ pub(crate) struct Arguments {
     /// Write the results to this file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Record counterexamples in this directory: CHECK.json for `shardwright replay`, CHECK.md to read
+    /// Record counterexamples in this directory: CHECK.json for `shardwright replay`, CHECK.md to
+    /// read
     #[arg(long, value_name = "DIR")]
     counterexamples: Option<PathBuf>,
     /// List the checks instead of running them

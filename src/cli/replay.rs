@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Ok(recording) => recording,
         Err(error) => {
             complain(format!(
-                "{file} is no recording ({error}): `shardwright check --counterexamples DIR` makes one"
+                "{file} is no recording ({error}): `check --counterexamples DIR` makes one"
             ));
             return Exit::Usage;
         }

@@ -13,8 +13,8 @@
 //! 5. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
 //!
 //! And what is promised: [`spec`] and [`history`] (what clients may see), [`properties`] (what
-//! holds inside), [`system`] (a bounded system of nodes, to be searched), [`symmetry`] (which of its
-//! states differ in names only).
+//! holds inside), [`system`] (a bounded system of nodes, to be searched), [`symmetry`] (which of
+//! its states differ in names only).
 //!
 //! The protocols never name the promises, nor stateright; [`actor`] is the only door. Raft is
 //! generic over its command and knows nothing of the store.

@@ -19,8 +19,8 @@ use crate::cli::{Exit, complain};
   shardwright bench checker                    the scopes below, about ten minutes
   shardwright bench checker crash --json FILE  one of them
 
-Each check's system is searched without any reduction, so that all searches see the same states. What
-stateright would take too long for (over 5 million states) is skipped.")]
+Each check's system is searched without any reduction, so that all searches see the same states.
+What stateright would take too long for (over 5 million states) is skipped.")]
 pub(crate) struct Arguments {
     /// The checks whose systems to search
     #[arg(default_values_t = ["sessions-replicated", "crash", "election-4"].map(String::from))]

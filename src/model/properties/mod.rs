@@ -2,10 +2,10 @@
 //!
 //! A promise says what it reads ([`Reads`]): one node, two of them, all, a message, what clients
 //! have seen. The function gets that and no more, and a checker may evaluate it once for each
-//! distinct thing that it reads. A promise about one step of one server (its state before and after)
-//! is checked where the step is taken ([`crate::raft::Summary`], [`crate::actor`]) and reported by
-//! name. A goal is a state that a check must reach: a check that cannot show what it is about proves
-//! nothing.
+//! distinct thing that it reads. A promise about one step of one server (its state before and
+//! after) is checked where the step is taken ([`crate::raft::Summary`], [`crate::actor`]) and
+//! reported by name. A goal is a state that a check must reach: a check that cannot show what it is
+//! about proves nothing.
 //!
 //! The codes P1 to P22 are those of `docs/checking.md`.
 

@@ -171,7 +171,8 @@ impl System {
 }
 
 impl Scope {
-    /// stateright's model of it: all that happens, no bound but what each host may do, no reduction.
+    /// stateright's model of it: all that happens, no bound but what each host may do, no
+    /// reduction.
     #[must_use]
     pub fn model(&self) -> ActorModel<Host, Self, History> {
         let network = match self.network {
