@@ -12,13 +12,14 @@
 //! - `store`, `step`: the distinct parts of states, and what a handler does, found out once.
 //! - `fingerprint`: a state's fingerprint as the sum of its parts'; [`symmetry`]: the same for all
 //!   states that differ in names only.
-//! - `state`, `expand`, `network`: a state as numbers of its parts, and its successors; `hot`: what a
-//!   thread needs at hand for that.
+//! - `state`, `expand`, `network`: a state as numbers of its parts, and its successors; `hot`: what
+//!   a thread needs at hand for that.
 //! - `visited`, `frontier`, `log`, `spill`: what is remembered of millions of states.
-//! - `worker`, [`search`]: the search itself; `watch`, `judge`: properties on the way; [`recover`]:
-//!   whether a goal stays within reach.
+//! - `worker`, [`mod@search`]: the search itself; `watch`, `judge`: properties on the way;
+//!   [`recover`]: whether a goal stays within reach; `audit`: dead messages, looked at again.
 //! - [`report`], [`trace`]: what comes out.
 
+mod audit;
 mod expand;
 mod fingerprint;
 mod frontier;

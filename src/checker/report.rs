@@ -12,8 +12,8 @@ use crate::trace::Trace;
 pub const NO_PANIC: &str = "no_panic";
 
 /// The name of the property that a message which the protocol declares dead does nothing when it is
-/// delivered all the same, then and there: every system is promised it. That it would do nothing
-/// later either is not seen here: see [`crate::Dead::is_dead`].
+/// delivered all the same, and stays dead: every system is promised it. A breach that only the look
+/// back over the finished search shows is about one actor, and has no trace.
 pub const DEAD_MESSAGES: &str = "dead_messages";
 
 /// How much of a system has been seen.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::audit;
 use crate::frontier::Level;
 use crate::judge::MOST_PROPERTIES;
 use crate::log::{self, Log, MOST_THREADS, Place};
@@ -82,6 +83,8 @@ struct Search<'a, A: Checkable, C, H: History> {
     workers: Vec<Worker<'a, A, C, H>>,
     depth: usize,
     peak: usize,
+    /// What the finished search has shown of dead messages that was not to be.
+    contradiction: Option<String>,
     start: Instant,
     reported: Instant,
 }
@@ -107,7 +110,17 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         };
         let workers = (0..threads as u32).map(|thread| Worker::new(store, thread)).collect();
         let now = Instant::now();
-        Self { store, options, shared, workers, depth: 0, peak: 0, start: now, reported: now }
+        Self {
+            store,
+            options,
+            shared,
+            workers,
+            depth: 0,
+            peak: 0,
+            contradiction: None,
+            start: now,
+            reported: now,
+        }
     }
 
     fn run(mut self, mut progress: impl FnMut(Progress)) -> Report<A, H> {
@@ -122,6 +135,8 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         if coverage != Coverage::Complete {
             return self.report(coverage, &[]);
         }
+        let verify = self.store.system.dead.as_ref().is_some_and(|dead| dead.verify);
+        self.contradiction = verify.then(|| audit::contradiction(self.store)).flatten();
         let recovered = self.recover();
         if self.shared.stop.load(Ordering::Relaxed) {
             return self.report(Coverage::Stopped, &[]);
@@ -240,11 +255,20 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         recovered: &[(&'static str, Recovered, Option<Place>)],
     ) -> Report<A, H> {
         let progress = self.progress();
-        let findings = lock(&self.shared.findings).clone();
+        let mut findings = lock(&self.shared.findings).clone();
+        // Which of several was found first in its level depends on the threads.
+        findings.sort_by_key(|finding| finding.subject);
         let traps = recovered.iter().filter_map(|(name, recovered, trap)| {
             trap.map(|place| self.trap(name, *recovered, place))
         });
-        let found = findings.iter().map(|finding| self.found(finding)).chain(traps).collect();
+        let audited = self.contradiction.iter().map(|detail| Found {
+            property: DEAD_MESSAGES,
+            expectation: Expectation::Always,
+            detail: detail.clone(),
+            trace: Replay::run(self.store, &[]).trace,
+        });
+        let found = findings.iter().map(|finding| self.found(finding));
+        let found = found.chain(audited).chain(traps).collect();
         let properties = &self.store.system.properties;
         let trouble = self.store.trouble(); // Perhaps met in the last step of all.
         Report {

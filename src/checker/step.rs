@@ -137,7 +137,7 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
     }
 
     /// Makes sure, once, that a message does nothing which the protocol says is dead.
-    fn bury(&self, cell: u32, event: Event) -> Reaction {
+    pub(crate) fn bury(&self, cell: u32, event: Event) -> Reaction {
         if !self.system.dead.as_ref().is_some_and(|dead| dead.verify) {
             return Reaction::DEAD;
         }
@@ -161,7 +161,8 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
         format!("{:?} is said to be dead, and makes {after:?} of {before:?}", envelope.msg)
     }
 
-    fn is_dead(&self, cell: u32, message: u32) -> bool {
+    /// Whether the protocol says that a message to a cell is dead.
+    pub(crate) fn is_dead(&self, cell: u32, message: u32) -> bool {
         let Some(dead) = &self.system.dead else { return false };
         let (cell, message) = (self.cells.get(cell), self.messages.get(message));
         let receiver = Id::from(cell.actor);

@@ -40,7 +40,7 @@ pub(crate) struct Shared<'a> {
 }
 
 /// What something is notable for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Subject {
     /// The property at this place.
     Property(usize),

@@ -109,3 +109,14 @@ fn rule_waits_for_its_budget_to_be_spent() {
     let (_, too_early) = reached(None, true);
     assert_eq!(too_early, None);
 }
+
+/// Right when it speaks, and later not of the same opinion: no search sees that, for what has been
+/// forgotten does not come again.
+#[test]
+fn rule_that_changes_its_mind_is_found() {
+    let mut system = system(3, 0);
+    system.dead = Some(rule(|_, state, _, number| state.seen == 1 && *number == 1));
+    let report = search(system, 1);
+    let found = report.found(DEAD_MESSAGES).expect("the rule");
+    assert!(found.detail.contains("not to be any more"), "{}", found.detail);
+}
