@@ -114,6 +114,11 @@ impl Replica {
     /// A client asks.
     pub fn on_request(&mut self, config: &Config, request: Request, fx: &mut Effects) {
         let (client, number) = (request.client, request.number);
+        let first_result = match self.machine.seen(client, number) {
+            Seen::Not => None,
+            Seen::Last(output) => Some(output.clone()),
+            Seen::Older => return, // Late: the client has had its answer and moved on.
+        };
         match &self.raft.role {
             Role::Leader { .. } => {}
             Role::Follower { leader: Some(leader) } => {
@@ -126,13 +131,9 @@ impl Replica {
             reply(fx, client, number, Answer::Refused);
             return;
         }
-        match self.machine.seen(client, number) {
-            Seen::Not => {}
-            Seen::Last(output) => {
-                reply(fx, client, number, Answer::Done(output.clone()));
-                return;
-            }
-            Seen::Older => return, // Late: the client has had its answer and moved on.
+        if let Some(output) = first_result {
+            reply(fx, client, number, Answer::Done(output));
+            return;
         }
         if self.accepted.get(&client).is_some_and(|accepted| *accepted >= number) {
             return; // In the log already: answered when it is applied.

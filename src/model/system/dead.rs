@@ -96,13 +96,17 @@ fn raft_is_dead<C: raft::Command>(
             Role::Follower { .. } | Role::Leader { .. } => true,
         },
         Rpc::AppendEntries { .. } => false,
-        // The leader of this term knows as much, or leads it no more.
-        Rpc::AppendEntriesReply(outcome) => match raft.progress() {
-            None => true,
-            Some(progress) => match outcome {
-                Outcome::Matched(index) => progress[&from].matched >= *index,
-                Outcome::Conflict { rejected, .. } => progress[&from].matched >= *rejected,
-            },
+        // The leader of this term knows as much, or leads it no more. Nobody answers a candidate, but
+        // if one did, it might lead the term yet.
+        Rpc::AppendEntriesReply(outcome) => match (&raft.role, outcome) {
+            (Role::Follower { .. }, _) => true,
+            (Role::Candidate { .. }, _) => false,
+            (Role::Leader { progress }, Outcome::Matched(index)) => {
+                progress[&from].matched >= *index
+            }
+            (Role::Leader { progress }, Outcome::Conflict { rejected, .. }) => {
+                progress[&from].matched >= *rejected
+            }
         },
     }
 }
