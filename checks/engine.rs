@@ -1,7 +1,7 @@
 //! Runs a check to its last state, and says honestly whether it did.
 //!
 //! There are two engines. The project's own ([`checker`]) is the default; stateright's depth-first
-//! search ([`oracle`]) keeps it honest: on the same check both find as many states.
+//! search (`oracle`) keeps it honest: on the same check both find as many states.
 
 pub(crate) mod compact;
 mod oracle;

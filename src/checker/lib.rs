@@ -18,6 +18,7 @@
 //! - `worker`, [`mod@search`]: the search itself; `watch`, `judge`: properties on the way;
 //!   [`recover`]: whether a goal stays within reach; `audit`: dead messages, looked at again.
 //! - [`report`], [`trace`]: what comes out.
+//! - [`model`]: the same system for stateright's own searches.
 
 mod audit;
 mod expand;
@@ -26,6 +27,7 @@ mod frontier;
 mod hot;
 mod judge;
 mod log;
+pub mod model;
 mod network;
 pub mod property;
 pub mod recover;
@@ -43,6 +45,7 @@ mod watch;
 mod whole;
 mod worker;
 
+pub use model::Compact;
 pub use property::{Expectation, Holds, Property, Reads, view};
 pub use recover::{Recovered, Recovery};
 pub use report::{Coverage, Found, Report};

@@ -7,6 +7,7 @@ mod plain;
 
 mod bad_handlers;
 mod boundary;
+mod compact_model;
 mod dead_messages;
 mod faults;
 mod memory;
