@@ -2,8 +2,8 @@
 //!
 //! A message that is forgotten is never delivered again, so a rule that is right when it speaks and
 //! wrong later would pass. Here every step of every actor that the search has explored is looked at
-//! once more: what was dead before it must be dead after it. And of all messages that the rule calls
-//! dead in any explored state of their receivers, a sample is delivered, to see that nothing
+//! once more: what was dead before it must be dead after it. And of all messages that the rule
+//! calls dead in any explored state of their receivers, a sample is delivered, to see that nothing
 //! happens.
 
 use rustc_hash::FxHashMap;

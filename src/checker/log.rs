@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use crate::spill::{Spill, Spilt};
 use crate::step::Event;
 use crate::store::lock;
+use crate::worker::Padded;
 
 /// Bits for an event; see [`crate::store::MOST_PARTS`].
 const EVENT_BITS: u32 = 26;
@@ -107,10 +108,14 @@ impl Log {
 }
 
 /// The events that lead from a first state to the one at `place`.
-pub(crate) fn path(logs: &[Mutex<Log>], mut place: Place, spill: &Spill) -> io::Result<Vec<Event>> {
+pub(crate) fn path(
+    logs: &[Padded<Mutex<Log>>],
+    mut place: Place,
+    spill: &Spill,
+) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
     loop {
-        let record = lock(&logs[place.thread as usize]).get(place.index as usize, spill)?;
+        let record = lock(&logs[place.thread as usize].0).get(place.index as usize, spill)?;
         if record.from == place {
             events.reverse();
             return Ok(events);
@@ -138,7 +143,7 @@ mod tests {
         let place = Place { thread: 0, index: CHUNK as u32 + 5 };
         let record = log.get(place.index as usize, &spill).expect("a record");
         assert_eq!(record.event, Event(place.index));
-        let logs = [Mutex::new(log)];
+        let logs = [Padded(Mutex::new(log))];
         let events = path(&logs, Place { thread: 0, index: 20 }, &spill).expect("a path");
         assert_eq!(events, (1..=20).map(Event).collect::<Vec<_>>());
     }

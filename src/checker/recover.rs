@@ -78,13 +78,12 @@ pub(crate) fn walk<A: Checkable, C: Sync + Send, H: History>(
     segments: Vec<Segment>,
     steppers: &mut [&mut Stepper<'_, A, C, H>],
 ) -> (Recovered, Option<Place>) {
-    let good = Visited::with_room_for(shared.visited.len());
+    let good = Visited::with_room_for(shared.unique());
     let walk = Walk { store, recovery, good };
     let mut with_room = None;
     let mut rest: Vec<_> = segments.into_iter().enumerate().collect();
     loop {
         let pass = walk.pass(rest, steppers);
-        walk.good.count(pass.good);
         with_room.get_or_insert(pass.with_room);
         if pass.good == 0 || pass.rest.is_empty() || shared.stop.load(Ordering::Relaxed) {
             let recovered =

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::audit;
 use crate::frontier::Level;
 use crate::judge::MOST_PROPERTIES;
-use crate::log::{self, Log, MOST_THREADS, Place};
+use crate::log::{self, MOST_THREADS, Place};
 use crate::property::Expectation;
 use crate::recover::{self, Recovered};
 use crate::report::{Coverage, DEAD_MESSAGES, Found, NO_PANIC, Report};
@@ -20,7 +20,7 @@ use crate::store::{Store, Trouble, lock};
 use crate::system::{Checkable, History, System};
 use crate::trace::Replay;
 use crate::visited::Visited;
-use crate::worker::{Finding, Shared, Subject, Worker};
+use crate::worker::{Finding, Padded, Shared, Subject, Worker};
 
 /// How to search.
 #[derive(Clone, Copy, Debug)]
@@ -95,16 +95,15 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         let count = store.system.properties.len();
         let open = if count == MOST_PROPERTIES { u64::MAX } else { (1 << count) - 1 };
         let shared = Shared {
-            visited: Visited::new(),
-            logs: (0..threads).map(|_| Mutex::new(Log::default())).collect(),
+            visited: Visited::for_threads(threads),
+            logs: (0..threads).map(|_| Padded::default()).collect(),
             spill: Spill::default(),
             level: Level::default(),
             next: Level::default(),
             spilling: AtomicBool::new(false),
             open: AtomicU64::new(open),
             findings: Mutex::default(),
-            generated: AtomicUsize::new(0),
-            expanded: AtomicUsize::new(0),
+            counts: (0..threads).map(|_| Padded::default()).collect(),
             kept: (!store.system.recoveries.is_empty()).then(Mutex::default),
             stop: options.stop,
         };
@@ -216,11 +215,8 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
     /// Makes room for more states; gives whether there is any.
     fn make_room(&mut self) -> bool {
         if let Some(most) = self.options.memory {
-            let growth = if self.shared.visited.is_full_with(0) {
-                self.shared.visited.bytes_to_grow()
-            } else {
-                0
-            };
+            let growth =
+                if self.shared.is_full() { self.shared.visited.bytes_to_grow() } else { 0 };
             if self.shared.visited.bytes() + growth > most {
                 return false;
             }
@@ -228,10 +224,10 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
                 self.shared.spilling.store(true, Ordering::Relaxed);
             }
         }
-        if self.shared.visited.is_full_with(0) {
+        if self.shared.is_full() {
             let held = memory(&self.shared) + self.shared.visited.bytes_to_grow();
             self.peak = self.peak.max(held);
-            self.shared.visited.grow();
+            self.shared.visited.grow(self.workers.len());
         }
         true
     }
@@ -336,8 +332,8 @@ fn progress_of<A: Checkable, C, H: History>(
     start: Instant,
 ) -> Progress {
     Progress {
-        unique: shared.visited.len(),
-        generated: shared.generated.load(Ordering::Relaxed),
+        unique: shared.unique(),
+        generated: shared.generated(),
         depth,
         frontier: shared.level.len() + shared.next.len(),
         parts: store.cells.len() + store.messages.len() + store.pasts.len(),
@@ -348,6 +344,6 @@ fn progress_of<A: Checkable, C, H: History>(
 }
 
 fn memory(shared: &Shared<'_>) -> usize {
-    let logs: usize = shared.logs.iter().map(|log| lock(log).bytes()).sum();
+    let logs: usize = shared.logs.iter().map(|log| lock(&log.0).bytes()).sum();
     shared.visited.bytes() + shared.level.bytes() + shared.next.bytes() + logs
 }

@@ -5,7 +5,8 @@
 //! which is fetched ahead of time ([`Visited::glance`]). The array does not grow by itself: whoever
 //! owns it grows it between two passes of the search, when no other thread looks.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use crate::fingerprint::mix;
 
@@ -16,28 +17,23 @@ const FREE: u64 = 0;
 const FULL_EIGHTHS: usize = 6;
 
 /// Beyond this many places the array grows by half, not twofold: old and new exist at once.
-const GROW_SLOWLY_FROM: usize = 1 << 27;
+const GROW_SLOWLY_FROM: usize = 1 << 20;
 
 /// A set of fingerprints.
 pub(crate) struct Visited {
     places: Box<[AtomicU64]>,
-    count: AtomicUsize,
 }
 
 impl Visited {
-    /// An empty set with room for some.
-    pub(crate) fn new() -> Self {
-        Self { places: free(1 << 16), count: AtomicUsize::new(0) }
+    /// An empty set with room for some: enough for each thread to add thousands more when it is full
+    /// already, before they all notice.
+    pub(crate) fn for_threads(threads: usize) -> Self {
+        Self { places: free(threads << 16) }
     }
 
     /// An empty set with room for so many.
     pub(crate) fn with_room_for(count: usize) -> Self {
-        Self { places: free((count / FULL_EIGHTHS + 1) * 8), count: AtomicUsize::new(0) }
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        Self { places: free((count / FULL_EIGHTHS + 1) * 8) }
     }
 
     /// How many bytes the set takes.
@@ -50,14 +46,9 @@ impl Visited {
         self.next_size() * size_of::<u64>()
     }
 
-    /// Adds what a thread has counted: see [`Self::insert`].
-    pub(crate) fn count(&self, added: usize) {
-        self.count.fetch_add(added, Ordering::Relaxed);
-    }
-
-    /// Whether the set must grow before `more` are added.
-    pub(crate) fn is_full_with(&self, more: usize) -> bool {
-        self.len() + more > self.places.len() / 8 * FULL_EIGHTHS
+    /// Whether the set must grow once it has so many.
+    pub(crate) fn is_full(&self, count: usize) -> bool {
+        count > self.places.len() / 8 * FULL_EIGHTHS
     }
 
     /// Whether a fingerprint stands where it belongs. *No* means nothing yet. For a batch of
@@ -82,8 +73,8 @@ impl Visited {
     }
 
     /// Adds a fingerprint; gives whether it is new. Of several threads that add the same one,
-    /// exactly one is told so. The caller counts, and reports with [`Self::count`]: a counter that
-    /// all threads write to would be slower than the set.
+    /// exactly one is told so. Callers count: a counter that all threads write to would be slower
+    /// than the set.
     #[inline]
     pub(crate) fn insert(&self, fingerprint: u64) -> bool {
         let mut at = place(fingerprint, self.places.len());
@@ -112,17 +103,24 @@ impl Visited {
         }
     }
 
-    /// Makes room.
-    pub(crate) fn grow(&mut self) {
-        let larger = Self { places: free(self.next_size()), count: AtomicUsize::new(0) };
+    /// Makes room, on so many threads.
+    pub(crate) fn grow(&mut self, threads: usize) {
+        let grown = Self { places: free(self.next_size()) };
+        let larger = &grown;
         // Old places are in the order of the new ones, so this walks through memory, not over it.
-        for place in &self.places {
-            let fingerprint = place.load(Ordering::Relaxed);
-            if fingerprint != FREE {
-                larger.insert(fingerprint);
+        thread::scope(|scope| {
+            for places in self.places.chunks(self.places.len().div_ceil(threads)) {
+                scope.spawn(move || {
+                    for place in places {
+                        let fingerprint = place.load(Ordering::Relaxed);
+                        if fingerprint != FREE {
+                            larger.insert(fingerprint);
+                        }
+                    }
+                });
             }
-        }
-        self.places = larger.places;
+        });
+        self.places = grown.places;
     }
 
     fn next_size(&self) -> usize {
@@ -143,30 +141,26 @@ fn free(count: usize) -> Box<[AtomicU64]> {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     #[test]
     fn each_is_new_once_also_across_growth() {
-        let mut set = Visited::new();
+        let mut set = Visited::for_threads(1);
         for round in 0..3 {
             let range = round * 30_000..(round + 1) * 30_000;
             for fingerprint in range.clone() {
                 assert!(set.insert(fingerprint + 1));
             }
-            set.count(30_000);
-            while set.is_full_with(60_000) {
-                set.grow();
+            while set.is_full(range.end as usize + 60_000) {
+                set.grow(2);
             }
             assert!((0..range.end).all(|fingerprint| !set.insert(fingerprint + 1)));
         }
-        assert_eq!(set.len(), 90_000);
     }
 
     #[test]
     fn of_several_threads_one_is_told() {
-        let set = Visited::new();
+        let set = Visited::for_threads(1);
         let told: usize = thread::scope(|scope| {
             let adder = || (1..40_000).filter(|fingerprint| set.insert(*fingerprint)).count();
             let threads = [scope.spawn(adder), scope.spawn(adder), scope.spawn(adder)];

@@ -18,7 +18,7 @@ use crate::watch::Watch;
 /// What the threads of a search share.
 pub(crate) struct Shared<'a> {
     pub(crate) visited: Visited,
-    pub(crate) logs: Vec<Mutex<Log>>,
+    pub(crate) logs: Vec<Padded<Mutex<Log>>>,
     pub(crate) spill: Spill,
     /// The level that is expanded.
     pub(crate) level: Level,
@@ -29,14 +29,49 @@ pub(crate) struct Shared<'a> {
     /// The properties for which nothing notable has been found.
     pub(crate) open: AtomicU64,
     pub(crate) findings: Mutex<Vec<Finding>>,
-    /// States reached, counted each time.
-    pub(crate) generated: AtomicUsize,
-    /// States whose successors have been looked at.
-    pub(crate) expanded: AtomicUsize,
+    /// What each thread has counted.
+    pub(crate) counts: Vec<Padded<Counts>>,
     /// All states, if they are needed once the search has finished.
     pub(crate) kept: Option<Mutex<Vec<Segment>>>,
     /// Whether somebody wants the search to end.
     pub(crate) stop: &'a AtomicBool,
+}
+
+/// What only one thread writes to, on cache lines of its own: otherwise each write would take the
+/// line away from the others.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+/// What one thread has counted.
+#[derive(Default)]
+pub(crate) struct Counts {
+    /// States reached, each counted once: by the thread that was first.
+    unique: AtomicUsize,
+    /// States reached, counted each time.
+    generated: AtomicUsize,
+}
+
+/// Adds to a counter that nobody else writes to.
+fn add(counter: &AtomicUsize, added: usize) {
+    counter.store(counter.load(Ordering::Relaxed) + added, Ordering::Relaxed);
+}
+
+impl Shared<'_> {
+    /// States reached, each counted once.
+    pub(crate) fn unique(&self) -> usize {
+        self.counts.iter().map(|counts| counts.0.unique.load(Ordering::Relaxed)).sum()
+    }
+
+    /// States reached, counted each time.
+    pub(crate) fn generated(&self) -> usize {
+        self.counts.iter().map(|counts| counts.0.generated.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Whether the set of fingerprints must grow.
+    pub(crate) fn is_full(&self) -> bool {
+        self.visited.is_full(self.unique())
+    }
 }
 
 /// What something is notable for.
@@ -66,6 +101,10 @@ pub(crate) struct Finding {
 /// needs of all while it waits for the first.
 const BATCH: usize = 32;
 
+/// After so many states a thread looks at what others write: less often than it would be in their
+/// way, and before they have filled the room that a full set of fingerprints still has.
+const LOOK_UP: usize = 16;
+
 /// A successor that has not been looked up yet.
 #[derive(Default)]
 struct Candidate {
@@ -85,6 +124,8 @@ pub(crate) struct Worker<'a, A: Checkable, C, H: History> {
     batch: Vec<Candidate>,
     filled: usize,
     reached: Segment,
+    /// The properties that were open a moment ago.
+    open: u64,
 }
 
 impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
@@ -97,6 +138,7 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
             batch: Vec::new(),
             filled: 0,
             reached: Segment::new(Place { thread, index: 0 }),
+            open: u64::MAX,
         }
     }
 
@@ -104,9 +146,10 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
     pub(crate) fn start(&mut self, shared: &Shared<'_>) -> io::Result<()> {
         if let Some((state, fingerprint)) = self.stepper.start() {
             let candidate = Candidate { state, fingerprint, ..Candidate::default() };
-            shared.generated.fetch_add(1, Ordering::Relaxed);
+            let counts = &shared.counts[self.thread as usize].0;
+            add(&counts.generated, 1);
             if shared.visited.insert(fingerprint) {
-                shared.visited.count(1);
+                add(&counts.unique, 1);
                 self.reach(shared, &candidate)?;
             }
             if let Some((cell, message)) = self.stepper.revived.take() {
@@ -124,12 +167,14 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         'segments: while let Some(mut segment) = shared.level.pop(&shared.spill)? {
             tick();
             self.store.check_room();
-            let mut expanded = 0;
+            self.open = shared.open.load(Ordering::Relaxed);
+            let mut looked_after = 0;
             while let Some(place) = segment.pop(self.store.actors(), &mut state) {
-                expanded += 1;
                 self.expand(shared, place, &state)?;
-                if shared.visited.is_full_with(0) || shared.stop.load(Ordering::Relaxed) {
-                    shared.expanded.fetch_add(expanded, Ordering::Relaxed);
+                looked_after += 1;
+                if looked_after % LOOK_UP == 0
+                    && (shared.is_full() || shared.stop.load(Ordering::Relaxed))
+                {
                     self.flush(shared)?;
                     if !segment.is_empty() {
                         shared.level.push(segment, None)?;
@@ -137,8 +182,7 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
                     break 'segments;
                 }
             }
-            shared.expanded.fetch_add(expanded, Ordering::Relaxed);
-            if self.store.troubled.load(Ordering::Relaxed) {
+            if self.store.troubled.load(Ordering::Relaxed) || shared.is_full() {
                 break;
             }
         }
@@ -191,8 +235,9 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
                 self.reach(shared, candidate)?;
             }
         }
-        shared.visited.count(new);
-        shared.generated.fetch_add(filled, Ordering::Relaxed);
+        let counts = &shared.counts[self.thread as usize].0;
+        add(&counts.unique, new);
+        add(&counts.generated, filled);
         self.batch = batch;
         Ok(())
     }
@@ -200,7 +245,7 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
     /// Takes a new state in.
     fn reach(&mut self, shared: &Shared<'_>, candidate: &Candidate) -> io::Result<()> {
         let place = {
-            let mut log = lock(&shared.logs[self.thread as usize]);
+            let mut log = lock(&shared.logs[self.thread as usize].0);
             let index = u32::try_from(log.len())
                 .map_err(|_| io::Error::other("a thread has reached more than 2^32 states"))?;
             let place = Place { thread: self.thread, index };
@@ -212,11 +257,11 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
             self.reached = Segment::new(place);
         }
         self.reached.push(&candidate.state);
-        let open = shared.open.load(Ordering::Relaxed);
-        let notable =
-            self.watch.look(&mut self.stepper.hot, &candidate.state, candidate.actor, open);
+        let Self { watch, stepper, open, .. } = self;
+        let notable = watch.look(&mut stepper.hot, &candidate.state, candidate.actor, *open);
         if notable != 0 {
             note(shared, notable, place, None);
+            *open = shared.open.load(Ordering::Relaxed);
         }
         if self.reached.is_full() { self.flush_reached(shared) } else { Ok(()) }
     }
@@ -232,7 +277,7 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         }
         let spill = shared.spilling.load(Ordering::Relaxed).then_some(&shared.spill);
         if spill.is_some() {
-            lock(&shared.logs[self.thread as usize]).spill(&shared.spill)?;
+            lock(&shared.logs[self.thread as usize].0).spill(&shared.spill)?;
         }
         shared.next.push(reached, spill)
     }

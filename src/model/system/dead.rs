@@ -96,8 +96,8 @@ fn raft_is_dead<C: raft::Command>(
             Role::Follower { .. } | Role::Leader { .. } => true,
         },
         Rpc::AppendEntries { .. } => false,
-        // The leader of this term knows as much, or leads it no more. Nobody answers a candidate, but
-        // if one did, it might lead the term yet.
+        // The leader of this term knows as much, or leads it no more. Nobody answers a candidate,
+        // but if one did, it might lead the term yet.
         Rpc::AppendEntriesReply(outcome) => match (&raft.role, outcome) {
             (Role::Follower { .. }, _) => true,
             (Role::Candidate { .. }, _) => false,
