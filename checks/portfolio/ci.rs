@@ -270,4 +270,17 @@ pub(super) const CHECKS: &[Check] = &[
         goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::COMMITTED],
         unique_states: 74_738,
     },
+    Check {
+        name: "crash-read-own-write",
+        tier: Tier::Ci,
+        about: "A client reads what it wrote while a server crashes: a server that has forgotten what \
+                was applied takes an old request again.",
+        hides: "A second crash, a second client, heartbeats, a third term.",
+        scope: || {
+            let scope = with_clients(&[&[append("a"), get()]], scope(2, 5));
+            bounded(reduced(scope), |bounds| bounds.restarts = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::RESTARTED_WITH_LOG, goals::LOGGED_TWICE],
+        unique_states: 1_222_334,
+    },
 ];
