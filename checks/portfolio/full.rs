@@ -71,4 +71,25 @@ pub(super) const CHECKS: &[Check] = &[
         goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::LOGS_DIVERGE],
         unique_states: 4_071_775,
     },
+    Check {
+        name: "crash-serving-full",
+        tier: Tier::Full,
+        about: "A server crashes while a client reads what it wrote and another reads beside it.",
+        hides: "A second crash, heartbeats, a third term.",
+        scope: || {
+            let scope = with_clients(&[&[append("a"), get()], &[get()]], scope(2, 5));
+            bounded(reduced(scope), |bounds| bounds.restarts = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::RESTARTED_WITH_LOG, goals::READ_SEES_WRITE],
+        unique_states: 29_252_962,
+    },
+    Check {
+        name: "three-terms-full",
+        tier: Tier::Full,
+        about: "A client reads what it wrote and another reads beside it, to a third term.",
+        hides: "Crashes, heartbeats, a fourth term; a third entry beside three that open terms.",
+        scope: || reduced(with_clients(&[&[append("a"), get()], &[get()]], scope(3, 5))),
+        goals: &[goals::ALL_DONE, goals::FIGURE_8, goals::LOGS_DIVERGE, goals::READ_SEES_WRITE],
+        unique_states: 9_866_515,
+    },
 ];
