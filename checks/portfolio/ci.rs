@@ -273,8 +273,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "crash-read-own-write",
         tier: Tier::Ci,
-        about: "A client reads what it wrote while a server crashes: a server that has forgotten what \
-                was applied takes an old request again.",
+        about: "A client reads what it wrote while a server crashes and, having forgotten what was \
+                applied, takes an old request again.",
         hides: "A second crash, a second client, heartbeats, a third term.",
         scope: || {
             let scope = with_clients(&[&[append("a"), get()]], scope(2, 5));

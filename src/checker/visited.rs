@@ -25,8 +25,8 @@ pub(crate) struct Visited {
 }
 
 impl Visited {
-    /// An empty set with room for some: enough for each thread to add thousands more when it is full
-    /// already, before they all notice.
+    /// An empty set with room for some: enough for each thread to add thousands more when it is
+    /// full already, before they all notice.
     pub(crate) fn for_threads(threads: usize) -> Self {
         Self { places: free(threads << 16) }
     }
