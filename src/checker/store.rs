@@ -167,6 +167,8 @@ pub(crate) struct Store<A: Checkable, C, H: History> {
     pub(crate) reactions: Mutex<FxHashMap<(u32, Event), Reaction>>,
     /// What the dead messages to each cell do when they are delivered all the same.
     pub(crate) graves: Mutex<FxHashMap<(u32, Event), Reaction>>,
+    /// What properties about several actors have said: by the property, and a digest of the actors.
+    judgements: Mutex<FxHashMap<(usize, u64), u64>>,
     /// For each cell the events that need no message, with what they lead to.
     pub(crate) spontaneous: boxcar::Vec<OnceLock<Spontaneous>>,
     pub(crate) troubled: AtomicBool,
@@ -203,10 +205,21 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
             steps: boxcar::Vec::new(),
             reactions: Mutex::default(),
             graves: Mutex::default(),
+            judgements: Mutex::default(),
             spontaneous: boxcar::Vec::new(),
             troubled: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
+    }
+
+    /// What a property has said of some actors; asks it the first time that any thread wants to know.
+    pub(crate) fn judged(&self, what: (usize, u64), judge: impl FnOnce() -> u64) -> u64 {
+        if let Some(judgement) = lock(&self.judgements).get(&what) {
+            return *judgement;
+        }
+        let judgement = judge(); // Takes long: no lock meanwhile.
+        lock(&self.judgements).insert(what, judgement);
+        judgement
     }
 
     /// How many actors there are.

@@ -10,6 +10,9 @@ use crate::state::State;
 use crate::store::{Store, Travel};
 use crate::system::{Checkable, History};
 
+/// Where judgements of pairs are shared: at the place of no property.
+const PAIRS: usize = judge::MOST_PROPERTIES;
+
 /// Evaluates properties about more than one part, each once for each thing that it reads. Each
 /// thread has its own.
 pub(crate) struct Watch<'a, A: Checkable, C, H: History> {
@@ -78,7 +81,10 @@ impl<'a, A: Checkable, C, H: History> Watch<'a, A, C, H> {
             for (j, second) in state.cells.iter().enumerate().skip(i + 1) {
                 if changed.is_none_or(|changed| changed == i || changed == j) {
                     let key = u64::from(*first) << 32 | u64::from(*second);
-                    let judge = || judge::pair(self.store, *first, *second);
+                    let judge = || {
+                        let judge = || judge::pair(self.store, *first, *second);
+                        self.store.judged((PAIRS, key), judge)
+                    };
                     notable |= *self.pairs.entry(key).or_insert_with(judge);
                 }
             }
@@ -106,7 +112,8 @@ impl<'a, A: Checkable, C, H: History> Watch<'a, A, C, H> {
             };
             let key = state.cells.iter().map(shown).fold(0, u64::wrapping_add);
             if !about_messages {
-                let judge = || judge::all_actors(store, place, &state.cells);
+                let judge =
+                    || store.judged((place, key), || judge::all_actors(store, place, &state.cells));
                 notable |= *seen.entry(key).or_insert_with(judge);
                 continue;
             }
