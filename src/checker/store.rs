@@ -212,7 +212,8 @@ impl<A: Checkable, C, H: History> Store<A, C, H> {
         }
     }
 
-    /// What a property has said of some actors; asks it the first time that any thread wants to know.
+    /// What a property has said of some actors; asks it the first time that any thread wants to
+    /// know.
     pub(crate) fn judged(&self, what: (usize, u64), judge: impl FnOnce() -> u64) -> u64 {
         if let Some(judgement) = lock(&self.judgements).get(&what) {
             return *judgement;
