@@ -13,6 +13,7 @@ mod faults;
 mod memory;
 mod random_tables;
 mod reads;
+mod recover;
 mod small_models;
 mod symmetry;
 mod threads;
