@@ -21,7 +21,10 @@ pub(super) fn search(
         complete: report.coverage == Coverage::Complete,
         discovered: report.found.iter().map(|found| found.property).collect(),
         error: error(&report),
-        recoverable: Some(report.recovered.iter().all(|(_, recovered)| recovered.traps == 0)),
+        // Of no state at all it would say nothing.
+        recoverable: Some(
+            report.recovered.iter().all(|(_, walked)| walked.traps == 0 && walked.with_room > 0),
+        ),
         peak_memory: Some(report.peak_memory),
         collision_probability: Some(report.collision_probability()),
         counterexample: counterexample(check, &report),
