@@ -90,6 +90,8 @@ pub struct Kept {
     pub memory: usize,
     /// Bytes on disk.
     pub spilt: u64,
+    /// States walked back over so far, to see whether everything can still get done.
+    pub walked: usize,
     /// Distinct parts of states.
     pub parts: usize,
 }

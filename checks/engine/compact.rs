@@ -52,7 +52,12 @@ pub(crate) fn run(
             total: now.generated,
             depth: now.depth,
             pending: now.frontier,
-            kept: Some(Kept { memory: now.memory, spilt: now.spilt, parts: now.parts }),
+            kept: Some(Kept {
+                memory: now.memory,
+                spilt: now.spilt,
+                walked: now.walked,
+                parts: now.parts,
+            }),
             elapsed: now.elapsed,
         });
     })

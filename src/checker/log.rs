@@ -26,12 +26,6 @@ pub(crate) struct Place {
     pub(crate) index: u32,
 }
 
-impl Place {
-    pub(crate) fn next(self) -> Self {
-        Self { index: self.index.wrapping_add(1), ..self }
-    }
-}
-
 /// How a state was reached. A first state is said to come from itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Record {

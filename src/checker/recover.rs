@@ -9,19 +9,17 @@
 //! Bounds would make traps of their own: nobody elects a leader in a term beyond the last. So a
 //! [`Recovery`] says which states have room enough left, and only those must be good.
 
-use std::mem;
-use std::sync::atomic::Ordering;
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{io, mem, thread};
 
 use crate::expand::{Stepper, Taken};
-use crate::frontier::Segment;
+use crate::frontier::{Segment, Stored};
 use crate::judge;
 use crate::log::Place;
 use crate::state::State;
 use crate::step::{Event, Happening, LocalKind};
 use crate::store::Store;
 use crate::system::{Checkable, History};
-use crate::visited::Visited;
 use crate::worker::Shared;
 
 /// Judges all actors' states.
@@ -50,108 +48,156 @@ pub struct Recovered {
 }
 
 /// What the walk needs.
-struct Walk<'a, A: Checkable, C, H: History> {
+pub(crate) struct Walk<'a, A: Checkable, C, H: History> {
     store: &'a Store<A, C, H>,
     recovery: &'a Recovery<A>,
-    good: Visited,
+    /// Whose set has the fingerprints of the states that are known to be good.
+    shared: &'a Shared<'a>,
+    /// How many states have been walked over in this pass.
+    walked: AtomicUsize,
 }
 
-/// A segment with its place among all.
-type Numbered = (usize, Segment);
-
-/// What one pass over some segments has found: how many became good, the states that did not, and
-/// those of them that have room.
+/// What one pass over some segments has found.
 #[derive(Default)]
 struct Pass {
+    /// How many states have become good.
     good: usize,
+    /// How many states have room.
     with_room: usize,
-    rest: Vec<Numbered>,
-    traps: Vec<(usize, Place)>,
+    /// How many of those did not become good, and the first of them, in its segment.
+    traps: usize,
+    first: Option<(usize, Place)>,
+    /// The states that did not become good, for each segment that has some.
+    rest: Vec<(usize, Stored)>,
 }
 
-/// Walks the states of a finished search; gives what has come of it and the trap that was reached
-/// first.
-pub(crate) fn walk<A: Checkable, C: Sync + Send, H: History>(
-    store: &Store<A, C, H>,
-    recovery: &Recovery<A>,
-    shared: &Shared<'_>,
-    segments: Vec<Segment>,
-    steppers: &mut [&mut Stepper<'_, A, C, H>],
-) -> (Recovered, Option<Place>) {
-    let good = Visited::with_room_for(shared.unique());
-    let walk = Walk { store, recovery, good };
-    let mut with_room = None;
-    let mut rest: Vec<_> = segments.into_iter().enumerate().collect();
-    loop {
-        let pass = walk.pass(rest, steppers);
-        with_room.get_or_insert(pass.with_room);
-        if pass.good == 0 || pass.rest.is_empty() || shared.stop.load(Ordering::Relaxed) {
-            let recovered =
-                Recovered { with_room: with_room.unwrap_or(0), traps: pass.traps.len() };
-            let first = pass.traps.into_iter().min_by_key(|(order, _)| *order);
-            return (recovered, first.map(|(_, place)| place));
-        }
-        rest = pass.rest;
+impl Pass {
+    /// What two threads have found together.
+    fn and(mut self, other: Self) -> Self {
+        self.good += other.good;
+        self.with_room += other.with_room;
+        self.traps += other.traps;
+        self.first = self.first.into_iter().chain(other.first).min();
+        self.rest.extend(other.rest);
+        self
     }
 }
 
-impl<A: Checkable, C: Sync + Send, H: History> Walk<'_, A, C, H> {
-    /// Goes once over all segments, from the last to the first, in a strand for each stepper.
-    fn pass(&self, segments: Vec<Numbered>, steppers: &mut [&mut Stepper<'_, A, C, H>]) -> Pass {
-        let mut strands: Vec<Vec<Numbered>> = steppers.iter().map(|_| Vec::new()).collect();
-        let count = strands.len();
-        for (i, segment) in segments.into_iter().enumerate() {
-            strands[i % count].push(segment);
+impl<'a, A: Checkable, C: Sync + Send, H: History> Walk<'a, A, C, H> {
+    /// A walk for one goal, whose good states go into the set of `shared`.
+    pub(crate) fn new(
+        store: &'a Store<A, C, H>,
+        recovery: &'a Recovery<A>,
+        shared: &'a Shared<'a>,
+    ) -> Self {
+        Self { store, recovery, shared, walked: AtomicUsize::new(0) }
+    }
+
+    /// Walks the states of a finished search, with a thread for each stepper, the first of which
+    /// tells progress; gives what has come of it and the trap that was reached first.
+    pub(crate) fn run(
+        &self,
+        states: &[Stored],
+        steppers: &mut [&mut Stepper<'_, A, C, H>],
+        tick: &mut dyn FnMut(usize),
+    ) -> io::Result<(Recovered, Option<Place>)> {
+        let mut pass = self.pass(states, steppers, tick)?;
+        let with_room = pass.with_room;
+        while pass.good > 0 && !pass.rest.is_empty() && !self.stopped() {
+            let rest: Vec<_> = pass.rest.into_iter().map(|(_, stored)| stored).collect();
+            pass = self.pass(&rest, steppers, tick)?;
         }
-        let passes: Vec<Pass> = thread::scope(|scope| {
-            let running: Vec<_> = steppers
+        let recovered = Recovered { with_room, traps: pass.traps };
+        Ok((recovered, pass.first.map(|(_, place)| place)))
+    }
+
+    fn stopped(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Goes once over all segments, from the last to the first.
+    fn pass(
+        &self,
+        segments: &[Stored],
+        steppers: &mut [&mut Stepper<'_, A, C, H>],
+        tick: &mut dyn FnMut(usize),
+    ) -> io::Result<Pass> {
+        self.walked.store(0, Ordering::Relaxed);
+        let left = AtomicUsize::new(segments.len());
+        let left = &left;
+        let (own, others) = steppers.split_at_mut(1);
+        let mut all = thread::scope(|scope| {
+            let threads: Vec<_> = others
                 .iter_mut()
-                .zip(strands)
-                .map(|(stepper, strand)| scope.spawn(|| self.strand(stepper, strand)))
+                .map(|stepper| scope.spawn(|| self.strand(stepper, segments, left, &mut |_| {})))
                 .collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, Pass>| match thread.join() {
-                Ok(pass) => pass,
+            let own = self.strand(own[0], segments, left, tick);
+            threads.into_iter().fold(own, |all, thread| match thread.join() {
+                Ok(pass) => Ok(all?.and(pass?)),
                 Err(panic) => std::panic::resume_unwind(panic),
-            };
-            running.into_iter().map(join).collect()
-        });
-        let mut all = Pass::default();
-        for pass in passes {
-            all.good += pass.good;
-            all.with_room += pass.with_room;
-            all.rest.extend(pass.rest);
-            all.traps.extend(pass.traps);
-        }
-        all.rest.sort_by_key(|(order, _)| *order);
-        all
+            })
+        })?;
+        all.rest.sort_by_key(|(number, _)| *number);
+        Ok(all)
     }
 
-    fn strand(&self, stepper: &mut Stepper<'_, A, C, H>, strand: Vec<Numbered>) -> Pass {
+    /// Takes one segment after the other, the last that is left.
+    fn strand(
+        &self,
+        stepper: &mut Stepper<'_, A, C, H>,
+        segments: &[Stored],
+        left: &AtomicUsize,
+        tick: &mut dyn FnMut(usize),
+    ) -> io::Result<Pass> {
         let mut pass = Pass::default();
         let mut states = Vec::new();
-        for (order, mut segment) in strand.into_iter().rev() {
+        let one_less = |left: usize| left.checked_sub(1);
+        while let Ok(left) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            && !self.stopped()
+        {
+            let number = left - 1;
+            let mut segment = segments[number].load(&self.shared.spill)?;
             let mut state = State::default();
             while let Some(place) = segment.pop(self.store.actors(), &mut state) {
                 states.push((place, mem::take(&mut state)));
             }
-            while let Some((place, state)) = states.pop() {
-                let actors = judge::actors(self.store, &state.cells);
-                let has_room = (self.recovery.has_room)(&actors);
-                pass.with_room += usize::from(has_room);
-                if (self.recovery.goal)(&actors) || self.leads_to_good(stepper, &state) {
-                    self.good.insert(stepper.fingerprint(&state));
-                    pass.good += 1;
-                    continue;
-                }
-                if has_room {
-                    pass.traps.push((order, place));
-                }
-                let mut rest = Segment::new(place);
-                rest.push(&state);
-                pass.rest.push((order, rest));
-            }
+            tick(self.walked.fetch_add(states.len(), Ordering::Relaxed));
+            self.segment(stepper, number, &mut states, &mut pass)?;
         }
-        pass
+        Ok(pass)
+    }
+
+    /// Goes over the states of one segment, from the last to the first, and leaves none.
+    fn segment(
+        &self,
+        stepper: &mut Stepper<'_, A, C, H>,
+        number: usize,
+        states: &mut Vec<(Place, State)>,
+        pass: &mut Pass,
+    ) -> io::Result<()> {
+        let mut rest = Vec::new();
+        while let Some((place, state)) = states.pop() {
+            let actors = judge::actors(self.store, &state.cells);
+            let has_room = (self.recovery.has_room)(&actors);
+            pass.with_room += usize::from(has_room);
+            if (self.recovery.goal)(&actors) || self.leads_to_good(stepper, &state) {
+                self.shared.visited.insert(stepper.fingerprint(&state));
+                pass.good += 1;
+                continue;
+            }
+            if has_room {
+                pass.traps += 1;
+                pass.first = Some((number, place)); // The walk goes backwards.
+            }
+            rest.push((place, state));
+        }
+        let Some((first, _)) = rest.last() else { return Ok(()) };
+        let mut segment = Segment::new(*first);
+        for (place, state) in rest.iter().rev() {
+            segment.push(*place, state);
+        }
+        pass.rest.push((number, Stored::new(segment, self.shared.to_disk())?));
+        Ok(())
     }
 
     /// Whether a step that is no fault leads to a state that is known to be good.
@@ -162,7 +208,7 @@ impl<A: Checkable, C: Sync + Send, H: History> Walk<'_, A, C, H> {
                 return;
             }
             if let Taken::To { fingerprint, .. } = stepper.take(state, taken, &mut next) {
-                found = self.good.contains(fingerprint);
+                found = self.shared.visited.contains(fingerprint);
             }
         });
         found

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::frontier::Level;
 use crate::judge::MOST_PROPERTIES;
 use crate::log::{self, MOST_THREADS, Place};
 use crate::property::Expectation;
-use crate::recover::{self, Recovered};
+use crate::recover::{Recovered, Walk};
 use crate::report::{Coverage, DEAD_MESSAGES, Found, NO_PANIC, Report};
 use crate::spill::Spill;
 use crate::step::Event;
@@ -47,9 +47,11 @@ pub struct Progress {
     pub frontier: usize,
     /// Distinct parts of states: actor states, messages, histories.
     pub parts: usize,
-    /// Bytes taken by the set of fingerprints, the states to be expanded and the log; not by the
-    /// parts.
+    /// Bytes taken by the set of fingerprints, the log, the states to be expanded and those to be
+    /// walked back over; not by the parts.
     pub memory: usize,
+    /// States walked back over so far, to see whether a goal stays within reach: after the search.
+    pub walked: usize,
     /// Bytes written to disk for want of memory.
     pub spilt: u64,
     /// Since the start.
@@ -75,6 +77,9 @@ pub fn search<A: Checkable, C: Sync + Send, H: History>(
     let store = Store::new(system);
     Search::new(&store, options).run(progress)
 }
+
+/// A goal that is to stay within reach, what has come of it, and the first trap.
+type Walked = (&'static str, Recovered, Option<Place>);
 
 struct Search<'a, A: Checkable, C, H: History> {
     store: &'a Store<A, C, H>,
@@ -104,7 +109,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
             open: AtomicU64::new(open),
             findings: Mutex::default(),
             counts: (0..threads).map(|_| Padded::default()).collect(),
-            kept: (!store.system.recoveries.is_empty()).then(Mutex::default),
+            kept: (!store.system.recoveries.is_empty()).then(Level::default),
             stop: options.stop,
         };
         let workers = (0..threads as u32).map(|thread| Worker::new(store, thread)).collect();
@@ -136,7 +141,10 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         }
         let verify = self.store.system.dead.as_ref().is_some_and(|dead| dead.verify);
         self.contradiction = verify.then(|| audit::contradiction(self.store)).flatten();
-        let recovered = self.recover();
+        let recovered = self.recover(&mut progress).unwrap_or_else(|error| {
+            self.store.report(Trouble::Disk { error: error.to_string() });
+            Vec::new()
+        });
         if self.shared.stop.load(Ordering::Relaxed) {
             return self.report(Coverage::Stopped, &[]);
         }
@@ -144,17 +152,31 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
     }
 
     /// Whether the goals that must stay within reach do.
-    fn recover(&mut self) -> Vec<(&'static str, Recovered, Option<Place>)> {
-        let Some(kept) = self.shared.kept.take() else { return Vec::new() };
-        let segments = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fn recover(&mut self, progress: &mut impl FnMut(Progress)) -> io::Result<Vec<Walked>> {
+        let Some(kept) = self.shared.kept.take() else { return Ok(Vec::new()) };
+        let (bytes, states) = (kept.bytes(), kept.into_segments());
+        let unique = self.shared.unique();
+        let now = self.progress();
         let mut steppers: Vec<_> =
             self.workers.iter_mut().map(|worker| &mut worker.stepper).collect();
-        let each = self.store.system.recoveries.iter().map(|recovery| {
-            let (recovered, trap) =
-                recover::walk(self.store, recovery, &self.shared, segments.clone(), &mut steppers);
-            (recovery.name, recovered, trap)
-        });
-        each.collect()
+        let mut walked = Vec::new();
+        for recovery in &self.store.system.recoveries {
+            // The search is done: the set of what it has reached makes room for that of good states.
+            self.shared.visited = Visited::none();
+            self.shared.visited = Visited::with_room_for(unique);
+            let memory = memory(&self.shared) + bytes;
+            let (start, reported) = (self.start, &mut self.reported);
+            let mut tick = |walked| {
+                if reported.elapsed() >= REPORT_EVERY {
+                    *reported = Instant::now();
+                    progress(Progress { walked, memory, elapsed: start.elapsed(), ..now });
+                }
+            };
+            let walk = Walk::new(self.store, recovery, &self.shared);
+            let (outcome, trap) = walk.run(&states, &mut steppers, &mut tick)?;
+            walked.push((recovery.name, outcome, trap));
+        }
+        Ok(walked)
     }
 
     fn levels(&mut self, progress: &mut impl FnMut(Progress)) -> io::Result<Coverage> {
@@ -175,7 +197,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
                 if self.shared.stop.load(Ordering::Relaxed) {
                     return Ok(Coverage::Stopped);
                 }
-                if !self.make_room() {
+                if !self.make_room()? {
                     return Ok(Coverage::OutOfMemory);
                 }
                 self.pass(progress)?;
@@ -213,23 +235,35 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
     }
 
     /// Makes room for more states; gives whether there is any.
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self) -> io::Result<bool> {
         if let Some(most) = self.options.memory {
-            let growth =
-                if self.shared.is_full() { self.shared.visited.bytes_to_grow() } else { 0 };
+            let growth = if self.shared.is_full() { self.growth() } else { 0 };
             if self.shared.visited.bytes() + growth > most {
-                return false;
+                return Ok(false);
             }
             if memory(&self.shared) + growth > most / 8 * 7 {
-                self.shared.spilling.store(true, Ordering::Relaxed);
+                self.start_spilling()?;
             }
         }
         if self.shared.is_full() {
-            let held = memory(&self.shared) + self.shared.visited.bytes_to_grow();
+            let held = memory(&self.shared) + self.growth();
             self.peak = self.peak.max(held);
             self.shared.visited.grow(self.workers.len());
         }
-        true
+        Ok(true)
+    }
+
+    /// How many bytes it takes to make the set of fingerprints grow.
+    fn growth(&self) -> usize {
+        self.shared.visited.bytes_to_grow(self.workers.len())
+    }
+
+    /// From here on all goes to disk but the set, and what is kept for later goes now.
+    fn start_spilling(&self) -> io::Result<()> {
+        if !self.shared.spilling.swap(true, Ordering::Relaxed) {
+            self.shared.kept.iter().try_for_each(|kept| kept.spill(&self.shared.spill))?;
+        }
+        Ok(())
     }
 
     /// Whether what must always hold has been found not to.
@@ -245,11 +279,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         progress_of(self.store, &self.shared, self.depth, self.start)
     }
 
-    fn report(
-        self,
-        coverage: Coverage,
-        recovered: &[(&'static str, Recovered, Option<Place>)],
-    ) -> Report<A, H> {
+    fn report(self, coverage: Coverage, recovered: &[Walked]) -> Report<A, H> {
         let progress = self.progress();
         let mut findings = lock(&self.shared.findings).clone();
         // Which of several was found first in its level depends on the threads.
@@ -338,6 +368,7 @@ fn progress_of<A: Checkable, C, H: History>(
         frontier: shared.level.len() + shared.next.len(),
         parts: store.cells.len() + store.messages.len() + store.pasts.len(),
         memory: memory(shared),
+        walked: 0,
         spilt: shared.spill.written(),
         elapsed: start.elapsed(),
     }
@@ -345,5 +376,6 @@ fn progress_of<A: Checkable, C, H: History>(
 
 fn memory(shared: &Shared<'_>) -> usize {
     let logs: usize = shared.logs.iter().map(|log| lock(&log.0).bytes()).sum();
-    shared.visited.bytes() + shared.level.bytes() + shared.next.bytes() + logs
+    let kept = shared.kept.as_ref().map_or(0, Level::bytes);
+    shared.visited.bytes() + shared.level.bytes() + shared.next.bytes() + kept + logs
 }

@@ -67,9 +67,8 @@ impl State {
         }
     }
 
-    /// Reads a state of so many actors back; gives where it ends.
-    pub(crate) fn unpack(&mut self, actors: usize, bytes: &[u8], from: usize) -> usize {
-        let mut reader = Reader { bytes, at: from };
+    /// Reads a state of so many actors back.
+    pub(crate) fn unpack(&mut self, actors: usize, reader: &mut Reader<'_>) {
         self.cells.clear();
         self.cells.extend((0..actors).map(|_| reader.take()));
         self.past = reader.take();
@@ -83,12 +82,12 @@ impl State {
             before += reader.take();
             before
         }));
-        reader.at
     }
 }
 
+/// Appends a number, in sevens of bits.
 #[inline]
-fn put(bytes: &mut Vec<u8>, mut number: u32) {
+pub(crate) fn put(bytes: &mut Vec<u8>, mut number: u32) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -96,14 +95,15 @@ fn put(bytes: &mut Vec<u8>, mut number: u32) {
     bytes.push(number as u8);
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Reads numbers from bytes.
+pub(crate) struct Reader<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl Reader<'_> {
     #[inline]
-    fn take(&mut self) -> u32 {
+    pub(crate) fn take(&mut self) -> u32 {
         let (mut number, mut shift) = (0, 0);
         loop {
             let byte = self.bytes[self.at];
@@ -135,9 +135,11 @@ mod tests {
         let first = bytes.len();
         State { net: Vec::new(), ..state.clone() }.pack(&mut bytes);
         let mut back = State::default();
-        assert_eq!(back.unpack(4, &bytes, 0), first);
-        assert_eq!(back, state);
-        assert_eq!(back.unpack(4, &bytes, first), bytes.len());
+        let mut reader = Reader { bytes: &bytes, at: 0 };
+        back.unpack(4, &mut reader);
+        assert_eq!((&back, reader.at), (&state, first));
+        back.unpack(4, &mut reader);
+        assert_eq!(reader.at, bytes.len());
         assert_eq!(back, State { net: Vec::new(), ..state });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::expand::{Stepper, Taken};
-use crate::frontier::{Level, Segment};
+use crate::frontier::{Level, Segment, Stored};
 use crate::log::{Log, Place, Record};
 use crate::spill::Spill;
 use crate::state::State;
@@ -32,7 +32,7 @@ pub(crate) struct Shared<'a> {
     /// What each thread has counted.
     pub(crate) counts: Vec<Padded<Counts>>,
     /// All states, if they are needed once the search has finished.
-    pub(crate) kept: Option<Mutex<Vec<Segment>>>,
+    pub(crate) kept: Option<Level>,
     /// Whether somebody wants the search to end.
     pub(crate) stop: &'a AtomicBool,
 }
@@ -66,6 +66,11 @@ impl Shared<'_> {
     /// States reached, counted each time.
     pub(crate) fn generated(&self) -> usize {
         self.counts.iter().map(|counts| counts.0.generated.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Where to put what does not fit into memory, if there is such.
+    pub(crate) fn to_disk(&self) -> Option<&Spill> {
+        self.spilling.load(Ordering::Relaxed).then_some(&self.spill)
     }
 
     /// Whether the set of fingerprints must grow.
@@ -177,7 +182,7 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
                 {
                     self.flush(shared)?;
                     if !segment.is_empty() {
-                        shared.level.push(segment, None)?;
+                        shared.level.push(Stored::new(segment, None)?);
                     }
                     break 'segments;
                 }
@@ -256,7 +261,7 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         if self.reached.is_empty() {
             self.reached = Segment::new(place);
         }
-        self.reached.push(&candidate.state);
+        self.reached.push(place, &candidate.state);
         let Self { watch, stepper, open, .. } = self;
         let notable = watch.look(&mut stepper.hot, &candidate.state, candidate.actor, *open);
         if notable != 0 {
@@ -272,14 +277,16 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         if reached.is_empty() {
             return Ok(());
         }
-        if let Some(kept) = &shared.kept {
-            lock(kept).push(reached.clone());
-        }
-        let spill = shared.spilling.load(Ordering::Relaxed).then_some(&shared.spill);
+        let spill = shared.to_disk();
         if spill.is_some() {
             lock(&shared.logs[self.thread as usize].0).spill(&shared.spill)?;
         }
-        shared.next.push(reached, spill)
+        let reached = Stored::new(reached, spill)?;
+        if let Some(kept) = &shared.kept {
+            kept.push(reached.clone());
+        }
+        shared.next.push(reached);
+        Ok(())
     }
 }
 

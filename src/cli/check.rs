@@ -188,10 +188,13 @@ fn line(check: &Check, progress: &Progress) -> String {
         progress.depth,
         HumanCount(progress.pending as u64),
     );
-    if let Some(Kept { memory, spilt, parts }) = progress.kept {
+    if let Some(Kept { memory, spilt, walked, parts }) = progress.kept {
         line += &format!(", {} parts, {}", HumanCount(parts as u64), BinaryBytes(memory as u64));
         if spilt > 0 {
             line += &format!(", {} on disk", BinaryBytes(spilt));
+        }
+        if walked > 0 {
+            line += &format!(", walked back over {}", HumanCount(walked as u64));
         }
     }
     line

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use checker::{Coverage, Options, Property, Reads, Report, System, search};
+use checker::{Coverage, Options, Property, Reads, Recovered, Recovery, Report, System, search};
 
 use crate::models::odometer::{Wheel, never_adds_up_to, size, system};
 
@@ -50,6 +50,32 @@ fn search_that_spills_still_tells_the_way() {
         .map(|(_, state)| state.actor_states.iter().map(|count| u32::from(**count)).sum())
         .collect();
     assert_eq!(sums, (1..=170).collect::<Vec<_>>());
+}
+
+/// The goal is that the first wheel stands at 0 and the others at their ends: whenever the first
+/// has moved, it is out of reach.
+#[test]
+fn walk_back_that_spills_judges_the_same() {
+    let (wheels, most) = WHEELS;
+    let moved = usize::from(most) * (usize::from(most) + 1).pow(wheels - 1);
+    for memory in [ENOUGH, SCARCE] {
+        let mut system = system(wheels, most);
+        system.recoveries.push(Recovery {
+            name: "rest",
+            goal: Box::new(move |counts| {
+                *counts[0] == 0 && counts[1..].iter().all(|count| **count == most)
+            }),
+            has_room: Box::new(|_| true),
+            is_fault: |()| false,
+        });
+        let report = within(system, memory);
+        assert_eq!((report.coverage, report.trouble.as_ref()), (Coverage::Complete, None));
+        assert_eq!(report.spilt > 0, memory == SCARCE);
+        let all = Recovered { with_room: size(wheels, most).0, traps: moved };
+        assert_eq!(report.recovered, [("rest", all)]);
+        assert_eq!(report.found("rest").expect("a trap").trace.steps.len(), 1);
+        assert!(report.peak_memory <= memory, "{} bytes", report.peak_memory);
+    }
 }
 
 #[test]
