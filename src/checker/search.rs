@@ -161,7 +161,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
             self.workers.iter_mut().map(|worker| &mut worker.stepper).collect();
         let mut walked = Vec::new();
         for recovery in &self.store.system.recoveries {
-            // The search is done: the set of what it has reached makes room for that of good states.
+            // The search is done: the set of what it has reached makes room for the good states.
             self.shared.visited = Visited::none();
             self.shared.visited = Visited::with_room_for(unique);
             let memory = memory(&self.shared) + bytes;
