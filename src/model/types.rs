@@ -1,7 +1,9 @@
-//! The names that every protocol shares: identities, terms, positions in a log, request numbers.
+//! The names that every protocol shares: identities, terms, positions in a log, request numbers,
+//! groups, shards and how they are configured.
 //!
 //! All are newtypes with a short [`Display`], because a counterexample is read
-//! by people: `n1` is a server, `t3` a term, `#5` an index, `c7` a client, `r2` its second request.
+//! by people: `n1` is a server, `t3` a term, `#5` an index, `c7` a client, `r2` its second request,
+//! `g2` a group, `s0` a shard, `v4` a configuration.
 
 use std::fmt::{self, Debug, Display, Formatter};
 
@@ -43,6 +45,20 @@ numbers! {
     Term(u64) as "t";
     /// A position in a log. The first entry stands at 1; 0 is the position before it.
     Index(u64) as "#";
+    /// A group: servers that keep one log, and serve the shards that they own.
+    GroupId(u16) as "g";
+    /// A shard: one part of the keys, from 0 on. It is served by at most one group at a time.
+    ShardId(u16) as "s";
+    /// The number of a configuration. The first one, 0, is before any group has joined.
+    ConfigNum(u64) as "v";
+}
+
+impl ConfigNum {
+    /// The number of the configuration that follows.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 impl Term {
