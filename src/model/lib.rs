@@ -10,7 +10,8 @@
 //! 2. [`raft`]: how a group of servers keeps one log.
 //! 3. [`kv`]: the store that the log drives, and how each request happens exactly once.
 //! 4. [`replica`] and [`client`]: the two put together, and the other side.
-//! 5. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
+//! 5. [`shard`]: which group of servers owns which part of the keys, and how that changes.
+//! 6. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
 //!
 //! And what is promised: [`spec`] and [`history`] (what clients may see), [`properties`] (what
 //! holds inside), [`system`] (a bounded system of nodes, to be searched), [`symmetry`] (which of
@@ -28,6 +29,7 @@ pub mod node;
 pub mod properties;
 pub mod raft;
 pub mod replica;
+pub mod shard;
 pub mod spec;
 pub mod symmetry;
 pub mod system;
