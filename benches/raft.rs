@@ -12,7 +12,7 @@ use model::actor::{NodeActor, Timing};
 use model::kv::command::{Op, Request};
 use model::node::{Node, Setup, Timer};
 use model::raft::{self, Config, Limits, Outcome, Rpc};
-use model::replica::Message;
+use model::replica::{self, Command, Message};
 use model::types::{ClientId, Index, NodeId, RequestId, Term};
 use stateright::actor::{Actor, Id, Out};
 
@@ -29,7 +29,11 @@ impl Leader {
     fn elected() -> Self {
         let servers: BTreeSet<_> = (0..3).map(NodeId).collect();
         let config = Config { id: NodeId(0), servers, limits: Limits::default() };
-        let actor = NodeActor { setup: Setup::Server(config), servers: 3, timing: Timing::LAN };
+        let actor = NodeActor {
+            setup: Setup::Server(replica::Setup::store(config)),
+            servers: 3,
+            timing: Timing::LAN,
+        };
         let state = Cow::Owned(actor.on_start(Id::from(0), &None, &mut Out::new()));
         let mut leader = Self { actor, state };
         let election = Timer::Raft(raft::Timer::Election);
@@ -49,7 +53,7 @@ impl Leader {
         out
     }
 
-    fn hears(&mut self, rpc: Rpc<Request>) -> Out<NodeActor> {
+    fn hears(&mut self, rpc: Rpc<Command>) -> Out<NodeActor> {
         self.takes(1, Message::Raft(raft::Message { term: Term(1), rpc }))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use model::kv::command::{Op, Request};
 use model::raft::{self, Entry, Payload, Position, Rpc};
-use model::replica::Message;
+use model::replica::{Command, Message};
 use model::types::{ClientId, Index, RequestId, Term};
 use runtime::wire::{Identity, Key, Limits, Opener, Peers, Sealer, codec};
 
@@ -20,7 +20,7 @@ fn append_entries() -> Message {
         let op = Op::Put(format!("key{number:08}").into(), [b'v'; 100].into());
         let client = ClientId(ClientId::FIRST_DRAWN);
         let request = Request { client, number: RequestId(number), op };
-        Entry { term: Term(3), payload: Payload::Command(request) }
+        Entry { term: Term(3), payload: Payload::Command(Command::Request(request)) }
     };
     let prev = Position { term: Term(3), index: Index(100_000) };
     let entries = (0..ENTRIES).map(entry).collect();

@@ -21,6 +21,7 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     system.budgets = vec![
         Budget { spent: |_, host| host.spent.restarts.into(), limit: bounds.restarts.into() },
         Budget { spent: |_, host| host.spent.heartbeats.into(), limit: bounds.heartbeats.into() },
+        Budget { spent: |_, host| host.spent.polls.into(), limit: bounds.polls.into() },
     ];
     let Reductions { forget_dead, forget_last, any_server, symmetry } = scope.reductions;
     system.dead = forget_dead.then_some(Dead {
@@ -35,8 +36,10 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     }
     system.remember_last = !forget_last;
     system.recorded = Some(|message| match message {
-        Message::Raft(_) => false,
         Message::Request(_) | Message::Reply(_) => true,
+        Message::Raft(_) | Message::Change(_) | Message::Outcome(_) | Message::Migration(_) => {
+            false
+        }
     });
     system.properties = promises.iter().map(property).collect();
     system

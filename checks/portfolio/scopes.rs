@@ -10,6 +10,7 @@ pub(super) fn scope(max_term: u64, max_log: usize) -> Scope {
     Scope {
         servers: 3,
         clients: Vec::new(),
+        sharding: None,
         network: NetworkKind::Delivering,
         limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
         bounds: Bounds {
@@ -17,6 +18,7 @@ pub(super) fn scope(max_term: u64, max_log: usize) -> Scope {
             max_log,
             restarts: 0,
             heartbeats: 0,
+            polls: 0,
             retries: 0,
         },
         reductions: Reductions::PLAIN,

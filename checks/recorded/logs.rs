@@ -14,6 +14,7 @@ use model::kv::Machine;
 use model::kv::command::{Output, Request};
 use model::kv::session::Seen;
 use model::raft::{Log, Payload};
+use model::replica::Command;
 use model::types::{ClientId, Index, RequestId};
 
 use super::{Knowledge, Recorded};
@@ -58,7 +59,7 @@ impl Display for Discord {
 ///
 /// # Errors
 /// The first difference.
-pub fn agree(logs: &[Log<Request>]) -> Result<(), Discord> {
+pub fn agree(logs: &[Log<Command>]) -> Result<(), Discord> {
     let Some((one, longest)) = logs.iter().enumerate().max_by_key(|(_, log)| log.last_index())
     else {
         return Ok(());
@@ -78,7 +79,7 @@ pub fn agree(logs: &[Log<Request>]) -> Result<(), Discord> {
 /// The log that holds all that was ever committed, if these are the logs of a majority: that which
 /// is most up-to-date [Raft §5.4.1].
 #[must_use]
-pub fn most_up_to_date(logs: &[Log<Request>]) -> Option<&Log<Request>> {
+pub fn most_up_to_date(logs: &[Log<Command>]) -> Option<&Log<Command>> {
     logs.iter().max_by_key(|log| log.last())
 }
 
@@ -121,7 +122,7 @@ impl Display for Unexplained {
 ///
 /// # Errors
 /// The first operation for which it does not.
-pub fn explain(log: &Log<Request>, history: &[Recorded]) -> Result<(), Box<Unexplained>> {
+pub fn explain(log: &Log<Command>, history: &[Recorded]) -> Result<(), Box<Unexplained>> {
     let effects = replay(log);
     let mut placed = Vec::new();
     for recorded in history {
@@ -159,11 +160,11 @@ struct Effect<'a> {
     output: Output,
 }
 
-fn replay(log: &Log<Request>) -> BTreeMap<(ClientId, RequestId), Effect<'_>> {
+fn replay(log: &Log<Command>) -> BTreeMap<(ClientId, RequestId), Effect<'_>> {
     let mut machine = Machine::default();
     let mut effects = BTreeMap::new();
     for (place, entry) in log.iter().enumerate() {
-        let Payload::Command(request) = &entry.payload else { continue };
+        let Payload::Command(Command::Request(request)) = &entry.payload else { continue };
         let (client, number) = (request.client, request.number);
         let first = machine.seen(client, number) == Seen::Not;
         if let Some(output) = machine.apply(request).filter(|_| first) {

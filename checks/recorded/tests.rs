@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::history::{self, Operation};
 use model::kv::command::{Key, Op, Output, Request, Value};
 use model::raft::{Entry, Log, Payload};
+use model::replica::Command;
 use model::types::{ClientId, Index, RequestId, Term};
 
 use super::appends::{self, Lapse};
@@ -57,20 +58,20 @@ fn linearizable(history: &[Recorded]) -> bool {
     history::judge(&operations).is_ok()
 }
 
-fn log<'a>(entries: impl IntoIterator<Item = (u64, &'a Recorded)>) -> Log<Request> {
+fn log<'a>(entries: impl IntoIterator<Item = (u64, &'a Recorded)>) -> Log<Command> {
     let entry = |(term, recorded): (u64, &Recorded)| Entry {
         term: Term(term),
-        payload: Payload::Command(Request {
+        payload: Payload::Command(Command::Request(Request {
             client: recorded.operation.client,
             number: recorded.number,
             op: recorded.operation.op.clone(),
-        }),
+        })),
     };
     entries.into_iter().map(entry).collect()
 }
 
 /// What the log does not explain of the history.
-fn unexplained(log: &Log<Request>, history: &[Recorded]) -> Option<Unexplained> {
+fn unexplained(log: &Log<Command>, history: &[Recorded]) -> Option<Unexplained> {
     logs::explain(log, history).err().map(|unexplained| *unexplained)
 }
 

@@ -210,7 +210,11 @@ impl<T: Transport> Client<T> {
         let mut replies = Vec::new();
         let keep = |from: wire::Sender, message: Message| match message {
             Message::Reply(reply) => replies.push((from, reply)),
-            Message::Raft(_) | Message::Request(_) => {} // Not for a client.
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Change(_)
+            | Message::Outcome(_)
+            | Message::Migration(_) => {} // Not for a client.
         };
         self.endpoint.receive(wait, BATCH, keep)?;
         for (from, reply) in replies {
@@ -224,6 +228,7 @@ impl<T: Transport> Client<T> {
             match reply.answer {
                 Answer::Redirect(leader) => self.leader = leader,
                 Answer::Done(_) | Answer::Refused => self.leader = NodeId(from.source as u16),
+                Answer::Elsewhere(_) => {}
             }
             self.step(session, |session, fx| session.on_reply(reply, fx));
         }

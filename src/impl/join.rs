@@ -31,11 +31,11 @@ pub trait Join: Sized {
 
 impl Join for Message {
     fn bytes(&self) -> usize {
-        match self {
-            Self::Raft(raft::Message { rpc: Rpc::AppendEntries { entries, .. }, .. }) => {
+        match self.raft() {
+            Some(raft::Message { rpc: Rpc::AppendEntries { entries, .. }, .. }) => {
                 entries.iter().map(Entry::bytes).sum()
             }
-            Self::Raft(_) | Self::Request(_) | Self::Reply(_) => 0,
+            Some(_) | None => 0,
         }
     }
 
@@ -129,6 +129,7 @@ mod tests {
     use model::effects::Effect;
     use model::kv::command::{Op, Request};
     use model::raft::{Config, Effects, Limits, Log, Payload, Persistent, Position, State, Step};
+    use model::replica::Command;
     use model::types::{ClientId, Index, NodeId, RequestId, Term};
     use quickcheck::quickcheck;
 
@@ -136,22 +137,22 @@ mod tests {
 
     const LEADER: NodeId = NodeId(1);
 
-    fn raft(term: u64, rpc: Rpc<Request>) -> Message {
+    fn raft(term: u64, rpc: Rpc<Command>) -> Message {
         Message::Raft(raft::Message { term: Term(term), rpc })
     }
 
-    fn entry(term: u64, number: u64) -> Entry<Request> {
+    fn entry(term: u64, number: u64) -> Entry<Command> {
         let op = Op::Put("key".into(), "value".into());
         let request = Request { client: ClientId(9), number: RequestId(number), op };
-        Entry { term: Term(term), payload: Payload::Command(request) }
+        Entry { term: Term(term), payload: Payload::Command(Command::Request(request)) }
     }
 
-    fn log(terms: &[u64]) -> Log<Request> {
+    fn log(terms: &[u64]) -> Log<Command> {
         terms.iter().zip(1..).map(|(&term, number)| entry(term, number)).collect()
     }
 
     /// What a leader of term 5 with this log sends: so many entries behind `after`.
-    fn append(log: &Log<Request>, after: u64, count: u64, commit: u64) -> Message {
+    fn append(log: &Log<Command>, after: u64, count: u64, commit: u64) -> Message {
         let prev = log.position(Index(after)).unwrap();
         let entries = log.range(Index(after), Index(after + count)).cloned().collect();
         raft(5, Rpc::AppendEntries { prev, entries, commit: Index(commit) })
@@ -162,7 +163,7 @@ mod tests {
     }
 
     /// What becomes of a follower that takes these messages, and what it sends.
-    fn follow(log: Log<Request>, messages: Vec<Message>) -> (State<Request>, Vec<Rpc<Request>>) {
+    fn follow(log: Log<Command>, messages: Vec<Message>) -> (State<Command>, Vec<Rpc<Command>>) {
         let servers = (0..3).map(NodeId).collect();
         let config = Config { id: NodeId(0), servers, limits: Limits::default() };
         let persistent = Persistent { term: Term(5), vote: None, log };
@@ -260,11 +261,11 @@ mod tests {
         assert!(!before.is_empty() && before.iter().all(|message| message.bytes() <= MOST_BYTES));
         let sent: usize = before
             .iter()
-            .map(|message| match message {
-                Message::Raft(raft::Message {
-                    rpc: Rpc::AppendEntries { entries, .. }, ..
-                }) => entries.len(),
-                Message::Raft(_) | Message::Request(_) | Message::Reply(_) => 0,
+            .map(|message| match message.raft() {
+                Some(raft::Message { rpc: Rpc::AppendEntries { entries, .. }, .. }) => {
+                    entries.len()
+                }
+                Some(_) | None => 0,
             })
             .sum();
         assert_eq!(sent + left[0] + left[1], 6_000);

@@ -7,7 +7,7 @@ use std::{fs, io};
 use model::actor::{NodeActor, Timing};
 use model::node::{Setup, Storage};
 use model::raft::{Config, Limits};
-use model::replica::Message;
+use model::replica::{self, Message};
 use model::types::NodeId;
 
 use crate::cluster::Cluster;
@@ -289,5 +289,5 @@ fn open(
 fn actor(cluster: &Cluster, node: u16, limits: Limits) -> NodeActor {
     let servers = cluster.node.len() as u16;
     let config = Config { id: NodeId(node), servers: (0..servers).map(NodeId).collect(), limits };
-    NodeActor { setup: Setup::Server(config), servers, timing: Timing::LAN }
+    NodeActor { setup: Setup::Server(replica::Setup::store(config)), servers, timing: Timing::LAN }
 }

@@ -40,6 +40,8 @@ pub struct Timing {
     pub heartbeat: Duration,
     /// A client waits this long for an answer.
     pub retry: Duration,
+    /// The leader of a group looks after its shards this often.
+    pub poll: Duration,
 }
 
 impl Timing {
@@ -48,6 +50,7 @@ impl Timing {
         election: Duration::from_millis(300)..Duration::from_millis(600),
         heartbeat: Duration::from_millis(50),
         retry: Duration::from_millis(250),
+        poll: Duration::from_millis(100),
     };
 }
 
@@ -76,11 +79,12 @@ impl NodeActor {
     }
 
     fn duration(&self, timer: Timer) -> Range<Duration> {
-        let Timing { election, heartbeat, retry } = &self.timing;
+        let Timing { election, heartbeat, retry, poll } = &self.timing;
         match timer {
             Timer::Raft(raft::Timer::Election) => election.clone(),
             Timer::Raft(raft::Timer::Heartbeat) => *heartbeat..*heartbeat,
             Timer::Client(_) => *retry..*retry,
+            Timer::Poll => *poll..*poll,
         }
     }
 
@@ -209,8 +213,8 @@ impl Actor for NodeActor {
 
     fn name(&self) -> String {
         match &self.setup {
-            Setup::Server(config) => config.id.to_string(),
-            Setup::Client { id, .. } => id.to_string(),
+            Setup::Server(setup) => setup.raft.id.to_string(),
+            Setup::Client { id, .. } | Setup::Administrator { id, .. } => id.to_string(),
         }
     }
 }

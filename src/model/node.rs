@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{self, Outcome, Session};
 use crate::effects::Effects as GenericEffects;
-use crate::kv::command::{Op, Request};
-use crate::raft::{self, Config, Persistent};
-use crate::replica::{Message, Replica, Reply};
+use crate::kv::command::Op;
+use crate::raft::{self, Persistent};
+use crate::replica::{self, Command, Message, Replica, Reply};
+use crate::service::{Administration, Service};
+use crate::shard::controller::Change;
 use crate::types::{Address, ClientId, NodeId};
 
 /// What makes a node act by itself.
@@ -17,6 +19,8 @@ use crate::types::{Address, ClientId, NodeId};
 pub enum Timer {
     /// A server's.
     Raft(raft::Timer),
+    /// When the leader of a group should look after its shards.
+    Poll,
     /// A client's.
     Client(client::Timer),
 }
@@ -25,13 +29,14 @@ impl Debug for Timer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Raft(timer) => timer.fmt(f),
+            Self::Poll => f.write_str("Poll"),
             Self::Client(timer) => timer.fmt(f),
         }
     }
 }
 
 /// What survives a node's crash.
-pub type Storage = Persistent<Request>;
+pub type Storage = Persistent<Command>;
 
 /// What a step of a node may ask for.
 pub type Effects = GenericEffects<Storage, Message, Timer>;
@@ -40,7 +45,7 @@ pub type Effects = GenericEffects<Storage, Message, Timer>;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Setup {
     /// A server.
-    Server(Config),
+    Server(replica::Setup),
     /// A client that carries out its operations one after the other.
     Client {
         /// Its session.
@@ -51,6 +56,15 @@ pub enum Setup {
         first: NodeId,
         /// Its operations.
         script: Vec<Op>,
+    },
+    /// An administrator that makes its changes one after the other.
+    Administrator {
+        /// Its session.
+        id: ClientId,
+        /// The controller's servers are `n0` up to, not including, this.
+        controllers: u16,
+        /// Its changes.
+        script: Vec<Change>,
     },
 }
 
@@ -66,15 +80,23 @@ pub enum Node {
         /// How many operations have ended.
         done: usize,
     },
+    /// An administrator.
+    Administrator {
+        /// Its session.
+        session: Session<Administration>,
+        /// How many changes have ended.
+        done: usize,
+    },
 }
 
 impl Setup {
     /// The node as it starts, for the first time or with what an earlier life has left.
     pub fn start(&self, storage: Option<&Storage>, fx: &mut Effects) -> Node {
         match self {
-            Self::Server(config) => {
-                let mut replica = Replica::restart(storage.cloned().unwrap_or_default());
-                server(fx, |fx| replica.on_start(config, fx));
+            Self::Server(setup) => {
+                let storage = storage.cloned().unwrap_or_default();
+                let mut replica = Replica::restart(&setup.kind, storage);
+                server(fx, |fx| replica.on_start(setup, fx));
                 Node::Server(replica)
             }
             Self::Client { id, servers, first, script } => {
@@ -82,55 +104,84 @@ impl Setup {
                 client(fx, |fx| invoke_next(&mut session, script, 0, fx));
                 Node::Client { session, done: 0 }
             }
+            Self::Administrator { id, controllers, script } => {
+                let mut session = Session::new(*id, *controllers, NodeId(0));
+                client(fx, |fx| invoke_next(&mut session, script, 0, fx));
+                Node::Administrator { session, done: 0 }
+            }
         }
     }
 
     /// A message has come in.
     pub fn on_message(&self, node: &mut Node, from: Address, message: Message, fx: &mut Effects) {
-        match (self, node, from, message) {
-            (
-                Self::Server(config),
-                Node::Server(replica),
-                Address::Server(from),
-                Message::Raft(message),
-            ) => server(fx, |fx| replica.on_raft(config, from, message, fx)),
-            (
-                Self::Server(config),
-                Node::Server(replica),
-                Address::Client(from),
-                Message::Request(request),
-            ) if request.client.process() == from => {
-                server(fx, |fx| replica.on_request(config, request, fx));
+        match (self, node) {
+            (Self::Server(setup), Node::Server(replica)) => {
+                server(fx, |fx| tell_server(setup, replica, from, message, fx));
+            }
+            (Self::Client { script, .. }, Node::Client { session, done }) => {
+                match (from, message) {
+                    (Address::Server(_), Message::Reply(reply)) => {
+                        client(fx, |fx| on_reply(session, done, script, reply, fx));
+                    }
+                    // Not for this role, or not from whom it says: no effect, whoever sent it.
+                    (
+                        Address::Server(_) | Address::Client(_),
+                        Message::Raft(_)
+                        | Message::Request(_)
+                        | Message::Reply(_)
+                        | Message::Change(_)
+                        | Message::Outcome(_)
+                        | Message::Migration(_),
+                    ) => {}
+                }
+            }
+            (Self::Administrator { script, .. }, Node::Administrator { session, done }) => {
+                match (from, message) {
+                    (Address::Server(_), Message::Outcome(reply)) => {
+                        client(fx, |fx| on_reply(session, done, script, reply, fx));
+                    }
+                    // As above.
+                    (
+                        Address::Server(_) | Address::Client(_),
+                        Message::Raft(_)
+                        | Message::Request(_)
+                        | Message::Reply(_)
+                        | Message::Change(_)
+                        | Message::Outcome(_)
+                        | Message::Migration(_),
+                    ) => {}
+                }
             }
             (
-                Self::Client { script, .. },
-                Node::Client { session, done },
-                Address::Server(_),
-                Message::Reply(reply),
-            ) => client(fx, |fx| on_reply(session, done, script, reply, fx)),
-            // Not for this role, or not from whom it says: no effect, whoever sent it.
-            (
-                Self::Server(_) | Self::Client { .. },
-                Node::Server(_) | Node::Client { .. },
-                Address::Server(_) | Address::Client(_),
-                Message::Raft(_) | Message::Request(_) | Message::Reply(_),
-            ) => {}
+                Self::Server(_) | Self::Client { .. } | Self::Administrator { .. },
+                Node::Server(_) | Node::Client { .. } | Node::Administrator { .. },
+            ) => unreachable!("a node stays what it is set up as"),
         }
     }
 
     /// A timer has run out.
     pub fn on_timeout(&self, node: &mut Node, timer: Timer, fx: &mut Effects) {
         match (self, node, timer) {
-            (Self::Server(config), Node::Server(replica), Timer::Raft(timer)) => {
-                server(fx, |fx| replica.on_timeout(config, timer, fx));
+            (Self::Server(setup), Node::Server(replica), Timer::Raft(timer)) => {
+                server(fx, |fx| replica.on_timeout(setup, replica::Timer::Raft(timer), fx));
+            }
+            (Self::Server(setup), Node::Server(replica), Timer::Poll) => {
+                server(fx, |fx| replica.on_timeout(setup, replica::Timer::Poll, fx));
             }
             (Self::Client { .. }, Node::Client { session, .. }, Timer::Client(timer)) => {
                 client(fx, |fx| session.on_timeout(timer, fx));
             }
             (
-                Self::Server(_) | Self::Client { .. },
-                Node::Server(_) | Node::Client { .. },
-                Timer::Raft(_) | Timer::Client(_),
+                Self::Administrator { .. },
+                Node::Administrator { session, .. },
+                Timer::Client(timer),
+            ) => {
+                client(fx, |fx| session.on_timeout(timer, fx));
+            }
+            (
+                Self::Server(_) | Self::Client { .. } | Self::Administrator { .. },
+                Node::Server(_) | Node::Client { .. } | Node::Administrator { .. },
+                Timer::Raft(_) | Timer::Poll | Timer::Client(_),
             ) => unreachable!("a node arms the timers of its own role"),
         }
     }
@@ -142,16 +193,49 @@ impl Node {
     pub fn replica(&self) -> Option<&Replica> {
         match self {
             Self::Server(replica) => Some(replica),
-            Self::Client { .. } => None,
+            Self::Client { .. } | Self::Administrator { .. } => None,
         }
     }
 }
 
-fn on_reply(
-    session: &mut Session,
+fn tell_server(
+    setup: &replica::Setup,
+    replica: &mut Replica,
+    from: Address,
+    message: Message,
+    fx: &mut replica::Effects,
+) {
+    match (from, message) {
+        (Address::Server(from), Message::Raft(message)) if setup.raft.servers.contains(&from) => {
+            replica.on_raft(setup, from, message, fx);
+        }
+        (Address::Server(from), Message::Migration(message)) => {
+            replica.on_migration(setup, from, message, fx);
+        }
+        (Address::Client(from), Message::Request(request)) if request.client.process() == from => {
+            replica.on_request(setup, request, fx);
+        }
+        (Address::Client(from), Message::Change(request)) if request.client.process() == from => {
+            replica.on_change(setup, request, fx);
+        }
+        // Not for this role, or not from whom it says: no effect, whoever sent it.
+        (
+            Address::Server(_) | Address::Client(_),
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Reply(_)
+            | Message::Change(_)
+            | Message::Outcome(_)
+            | Message::Migration(_),
+        ) => {}
+    }
+}
+
+fn on_reply<S: Service>(
+    session: &mut Session<S>,
     done: &mut usize,
-    script: &[Op],
-    reply: Reply,
+    script: &[S::Op],
+    reply: Reply<S::Output>,
     fx: &mut client::Effects<Storage>,
 ) {
     match session.on_reply(reply, fx) {
@@ -163,9 +247,9 @@ fn on_reply(
     }
 }
 
-fn invoke_next(
-    session: &mut Session,
-    script: &[Op],
+fn invoke_next<S: Service>(
+    session: &mut Session<S>,
+    script: &[S::Op],
     done: usize,
     fx: &mut client::Effects<Storage>,
 ) {
@@ -174,10 +258,17 @@ fn invoke_next(
     }
 }
 
-fn server(fx: &mut Effects, step: impl FnOnce(&mut crate::replica::Effects)) {
-    let mut inner = crate::replica::Effects::default();
+fn server(fx: &mut Effects, step: impl FnOnce(&mut replica::Effects)) {
+    let mut inner = replica::Effects::default();
     step(&mut inner);
-    fx.absorb(inner, |message| message, Timer::Raft);
+    fx.absorb(
+        inner,
+        |message| message,
+        |timer| match timer {
+            replica::Timer::Raft(timer) => Timer::Raft(timer),
+            replica::Timer::Poll => Timer::Poll,
+        },
+    );
 }
 
 fn client(fx: &mut Effects, step: impl FnOnce(&mut client::Effects<Storage>)) {
@@ -191,6 +282,7 @@ impl Debug for Node {
         match self {
             Self::Server(replica) => replica.fmt(f),
             Self::Client { session, done } => write!(f, "{session:?}, {done} done"),
+            Self::Administrator { session, done } => write!(f, "{session:?}, {done} done"),
         }
     }
 }

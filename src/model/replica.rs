@@ -7,64 +7,137 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 
 use crate::effects::Effects as GenericEffects;
-use crate::kv::Machine;
 use crate::kv::command::{Output, Request};
-use crate::kv::session::Seen;
-use crate::raft::{self, Config, Payload, Persistent, Role};
-use crate::types::{ClientId, Index, NodeId, RequestId};
+use crate::machine::Applied;
+use crate::raft::{self, Payload, Persistent, Role};
+use crate::service::{Administration, Keys, Service};
+use crate::shard::controller::{Change, Outcome};
+use crate::shard::migration::{self, Response};
+use crate::types::{ClientId, ConfigNum, Index, NodeId, RequestId};
+
+pub use crate::machine::{Command, Kind, Machine, Standing};
 
 use serde::{Deserialize, Serialize};
-
-impl raft::Command for Request {
-    fn bytes(&self) -> usize {
-        let value = self.op.value().map_or(0, |value| value.0.len());
-        size_of::<(ClientId, RequestId)>() + self.op.key().len() + value
-    }
-}
 
 /// What a replica and its clients and peers tell each other.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Message {
-    /// Between servers.
-    Raft(raft::Message<Request>),
+    /// Between servers of one group.
+    Raft(raft::Message<Command>),
     /// A client asks.
     Request(Request),
     /// A server answers a client.
     Reply(Reply),
+    /// An administrator asks the controller.
+    Change(Request<Change>),
+    /// The controller answers.
+    Outcome(Reply<Outcome>),
+    /// Between servers of different groups, and the controller's.
+    Migration(migration::Message),
+}
+
+impl Message {
+    /// What it says between servers of one group, if it does.
+    #[must_use]
+    pub fn raft(&self) -> Option<&raft::Message<Command>> {
+        match self {
+            Self::Raft(message) => Some(message),
+            Self::Request(_)
+            | Self::Reply(_)
+            | Self::Change(_)
+            | Self::Outcome(_)
+            | Self::Migration(_) => None,
+        }
+    }
+
+    /// The request for an operation on a key, if it is one.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        match self {
+            Self::Request(request) => Some(request),
+            Self::Raft(_)
+            | Self::Reply(_)
+            | Self::Change(_)
+            | Self::Outcome(_)
+            | Self::Migration(_) => None,
+        }
+    }
+
+    /// The answer to such a request, if it is one.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Reply(reply) => Some(reply),
+            Self::Raft(_)
+            | Self::Request(_)
+            | Self::Change(_)
+            | Self::Outcome(_)
+            | Self::Migration(_) => None,
+        }
+    }
 }
 
 /// The answer to a request.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub struct Reply {
+pub struct Reply<T = Output> {
     /// The session that asked.
     pub client: ClientId,
     /// The request that is answered.
     pub number: RequestId,
     /// The answer.
-    pub answer: Answer,
+    pub answer: Answer<T>,
 }
 
 /// What a client is told. There is no *failed* for a request that may be in anyone's log: it is
 /// left unanswered, and the client asks again or ends with *unknown*.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub enum Answer {
+pub enum Answer<T = Output> {
     /// The request has taken effect, with this result.
-    Done(Output),
+    Done(T),
     /// The request breaks a limit. It has not taken effect and never will.
     Refused,
     /// This server does not lead; ask that one. A client needs it to find the leader without
     /// asking around.
     Redirect(NodeId),
+    /// This group, which has reached this configuration, does not own the shard. The request has
+    /// not taken effect here; elsewhere it may.
+    Elsewhere(ConfigNum),
 }
 
 /// What a step of a replica may ask for.
-pub type Effects = GenericEffects<Persistent<Request>, Message, raft::Timer>;
+pub type Effects = GenericEffects<Persistent<Command>, Message, Timer>;
+
+/// What makes a replica act by itself.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Timer {
+    /// Raft's.
+    Raft(raft::Timer),
+    /// When the leader of a group should look after its shards: what it has said may be lost.
+    Poll,
+}
+
+/// What a replica is set up as.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Setup {
+    /// Which server it is, of which.
+    pub raft: raft::Config,
+    /// What it keeps.
+    pub kind: Kind,
+}
+
+impl Setup {
+    /// A replica of the whole store.
+    #[must_use]
+    pub fn store(raft: raft::Config) -> Self {
+        Self { raft, kind: Kind::Store }
+    }
+}
 
 /// The state of one replica.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Replica {
     /// Its Raft server.
-    pub raft: raft::State<Request>,
+    pub raft: raft::State<Command>,
     /// The state machine, with everything up to `applied` applied to it.
     pub machine: Machine,
     /// The last entry applied. Always the commit index between steps.
@@ -79,68 +152,140 @@ impl Replica {
     /// A replica as it starts, for the first time or after a crash: what was applied is applied
     /// again as it is learnt to be committed.
     #[must_use]
-    pub fn restart(persistent: Persistent<Request>) -> Self {
+    pub fn restart(kind: &Kind, persistent: Persistent<Command>) -> Self {
         Self {
             raft: raft::State::restart(persistent),
-            machine: Machine::default(),
+            machine: Machine::new(kind),
             applied: Index::ZERO,
             accepted: BTreeMap::new(),
         }
     }
 
     /// The replica has started.
-    pub fn on_start(&mut self, config: &Config, fx: &mut Effects) {
-        self.raft_step(config, fx, |raft| {
+    pub fn on_start(&mut self, setup: &Setup, fx: &mut Effects) {
+        self.raft_step(setup, fx, |raft| {
             raft.on_start();
         });
+        match setup.kind {
+            Kind::Group(_) => fx.arm(Timer::Poll),
+            Kind::Store | Kind::Controller { .. } => {}
+        }
     }
 
-    /// A message has come in from another server.
+    /// A message has come in from another server of the group.
     pub fn on_raft(
         &mut self,
-        config: &Config,
+        setup: &Setup,
         from: NodeId,
-        message: raft::Message<Request>,
+        message: raft::Message<Command>,
         fx: &mut Effects,
     ) {
-        self.raft_step(config, fx, |raft| raft.on_message(from, message));
+        self.raft_step(setup, fx, |raft| raft.on_message(from, message));
     }
 
     /// A timer has run out.
-    pub fn on_timeout(&mut self, config: &Config, timer: raft::Timer, fx: &mut Effects) {
-        self.raft_step(config, fx, |raft| raft.on_timeout(timer));
+    pub fn on_timeout(&mut self, setup: &Setup, timer: Timer, fx: &mut Effects) {
+        match timer {
+            Timer::Raft(timer) => self.raft_step(setup, fx, |raft| raft.on_timeout(timer)),
+            Timer::Poll => {
+                self.say_again(setup, fx);
+                fx.arm(Timer::Poll);
+            }
+        }
     }
 
-    /// A client asks.
-    pub fn on_request(&mut self, config: &Config, request: Request, fx: &mut Effects) {
+    /// A client asks for an operation on a key.
+    pub fn on_request(&mut self, setup: &Setup, request: Request, fx: &mut Effects) {
+        self.on_ask::<Keys>(setup, request, Machine::standing, fx);
+    }
+
+    /// An administrator asks for a change of the configuration.
+    pub fn on_change(&mut self, setup: &Setup, request: Request<Change>, fx: &mut Effects) {
+        self.on_ask::<Administration>(setup, request, Machine::standing_of_change, fx);
+    }
+
+    fn on_ask<S: Service>(
+        &mut self,
+        setup: &Setup,
+        request: Request<S::Op>,
+        standing: for<'a> fn(&'a Machine, &Request<S::Op>) -> Standing<'a, S::Output>,
+        fx: &mut Effects,
+    ) {
         let (client, number) = (request.client, request.number);
-        let first_result = match self.machine.seen(client, number) {
-            Seen::Not => None,
-            Seen::Last(output) => Some(output.clone()),
-            Seen::Older => return, // Late: the client has had its answer and moved on.
+        let answer = |fx: &mut Effects, answer| {
+            fx.send(client, S::tell(Reply { client, number, answer }));
+        };
+        let first_result = match standing(&self.machine, &request) {
+            Standing::New => None,
+            Standing::Done(output) => Some(Answer::Done(output.clone())),
+            Standing::Elsewhere(config) => Some(Answer::Elsewhere(config)),
+            Standing::Older => return, // Late: the client has had its answer and moved on.
+            Standing::NotYet => return, // The shard is on its way. It asks again.
+            Standing::NotHere => return, // It has mistaken us for somebody else.
         };
         match &self.raft.role {
             Role::Leader { .. } => {}
             Role::Follower { leader: Some(leader) } => {
-                reply(fx, client, number, Answer::Redirect(*leader));
+                answer(fx, Answer::Redirect(*leader));
                 return;
             }
             Role::Follower { leader: None } | Role::Candidate { .. } => return, // It asks again.
         }
-        if !request.op.within_limits() {
-            reply(fx, client, number, Answer::Refused);
+        if !S::within_limits(&request.op) {
+            answer(fx, Answer::Refused);
             return;
         }
-        if let Some(output) = first_result {
-            reply(fx, client, number, Answer::Done(output));
+        if let Some(result) = first_result {
+            answer(fx, result);
             return;
         }
         if self.accepted.get(&client).is_some_and(|accepted| *accepted >= number) {
             return; // In the log already: answered when it is applied.
         }
         self.accepted.insert(client, number);
-        self.raft_step(config, fx, |raft| {
-            let leads = raft.propose(request);
+        self.propose(setup, S::command(request), fx);
+    }
+
+    /// Another group, or the controller, has something to say about shards.
+    pub fn on_migration(
+        &mut self,
+        setup: &Setup,
+        from: NodeId,
+        message: migration::Message,
+        fx: &mut Effects,
+    ) {
+        match (&setup.kind, &self.machine) {
+            (Kind::Group(group), Machine::Group(shards)) => {
+                if !self.raft.is_leader() {
+                    return; // It was told to all of the group.
+                }
+                match shards.respond(group, from, message) {
+                    Response::Ignore => {}
+                    Response::Answer(message) => fx.send(from, Message::Migration(message)),
+                    Response::Log(entry) => {
+                        let command = Command::Migration(entry);
+                        if !self.raft.has_uncommitted(&command) {
+                            self.propose(setup, command, fx);
+                        }
+                    }
+                }
+            }
+            // What is applied is committed, so any replica may answer.
+            (Kind::Controller { .. }, Machine::Controller(controller)) => {
+                if let migration::Message::Ask(num) = message
+                    && let Some(config) = controller.configuration(num)
+                {
+                    let answer = migration::Message::Configuration(config.clone());
+                    fx.send(from, Message::Migration(answer));
+                }
+            }
+            (_, Machine::Store(_) | Machine::Group(_) | Machine::Controller(_)) => {} // Not for us.
+        }
+    }
+
+    fn propose(&mut self, setup: &Setup, command: Command, fx: &mut Effects) {
+        self.raft_step(setup, fx, |raft| {
+            let leads = raft.propose(command);
             assert!(leads, "only a leader proposes");
         });
     }
@@ -148,42 +293,58 @@ impl Replica {
     /// Takes a step of Raft, then applies what it has committed.
     fn raft_step(
         &mut self,
-        config: &Config,
+        setup: &Setup,
         fx: &mut Effects,
-        step: impl FnOnce(&mut raft::Step<'_, Request>),
+        step: impl FnOnce(&mut raft::Step<'_, Command>),
     ) {
+        let led = self.raft.is_leader();
         let mut inner = raft::Effects::default();
-        step(&mut raft::Step { config, state: &mut self.raft, fx: &mut inner });
-        fx.absorb(inner, Message::Raft, |timer| timer);
+        step(&mut raft::Step { config: &setup.raft, state: &mut self.raft, fx: &mut inner });
+        fx.absorb(inner, Message::Raft, Timer::Raft);
         if !self.raft.is_leader() {
             self.accepted.clear();
         }
-        self.apply_committed(fx);
+        self.apply_committed(setup, fx);
+        if self.raft.is_leader() && !led {
+            self.say_again(setup, fx);
+        }
     }
 
     /// Applies the entries that are committed and not yet applied, in order. The leader of an
     /// entry's own term has taken its request, and answers it.
-    fn apply_committed(&mut self, fx: &mut Effects) {
-        let answers = |term| self.raft.is_leader() && term == self.raft.term();
+    fn apply_committed(&mut self, setup: &Setup, fx: &mut Effects) {
+        let leads = self.raft.is_leader();
+        let answers = |term| leads && term == self.raft.term();
         for entry in self.raft.log().range(self.applied, self.raft.commit) {
             self.applied = self.applied.next();
-            let Payload::Command(request) = &entry.payload else { continue };
-            let output = self.machine.apply(request);
-            if self.accepted.get(&request.client) == Some(&request.number) {
-                self.accepted.remove(&request.client);
+            let Payload::Command(command) = &entry.payload else { continue };
+            let Applied { reply, said } = self.machine.apply(&setup.kind, command);
+            if let Some((client, number)) = command.asked_by() {
+                if self.accepted.get(&client) == Some(&number) {
+                    self.accepted.remove(&client);
+                }
+                if answers(entry.term)
+                    && let Some(reply) = reply
+                {
+                    fx.send(client, reply);
+                }
             }
-            if answers(entry.term)
-                && let Some(output) = output
-            {
-                reply(fx, request.client, request.number, Answer::Done(output));
+            if leads {
+                said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
             }
         }
         assert_eq!(self.applied, self.raft.commit, "all that is committed is applied");
     }
-}
 
-fn reply(fx: &mut Effects, client: ClientId, number: RequestId, answer: Answer) {
-    fx.send(client, Message::Reply(Reply { client, number, answer }));
+    /// Says what the leader of a group has to say about its shards.
+    fn say_again(&self, setup: &Setup, fx: &mut Effects) {
+        if let (Kind::Group(group), Machine::Group(shards)) = (&setup.kind, &self.machine)
+            && self.raft.is_leader()
+        {
+            let said = shards.say_again(group);
+            said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
+        }
+    }
 }
 
 impl Debug for Replica {
@@ -202,6 +363,9 @@ impl Debug for Message {
             Self::Raft(message) => message.fmt(f),
             Self::Request(request) => request.fmt(f),
             Self::Reply(reply) => write!(f, "Reply({} {:?})", reply.number, reply.answer),
+            Self::Change(request) => request.fmt(f),
+            Self::Outcome(reply) => write!(f, "Outcome({} {:?})", reply.number, reply.answer),
+            Self::Migration(message) => message.fmt(f),
         }
     }
 }

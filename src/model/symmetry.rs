@@ -30,10 +30,15 @@ pub fn host(state: &HostState, rename: &dyn Fn(NodeId) -> NodeId) -> HostState {
 pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message {
     let mut renamed = message.clone();
     match &mut renamed {
-        Message::Raft(_) | Message::Request(_) => {} // They name no server.
+        // They name no server.
+        Message::Raft(_) | Message::Request(_) | Message::Change(_) => {}
+        // Servers of different groups cannot be exchanged, and configurations name them.
+        Message::Outcome(_) | Message::Migration(_) => {
+            unreachable!("a system of several groups is not symmetric")
+        }
         Message::Reply(reply) => match &mut reply.answer {
             Answer::Redirect(leader) => *leader = rename(*leader),
-            Answer::Done(_) | Answer::Refused => {}
+            Answer::Done(_) | Answer::Refused | Answer::Elsewhere(_) => {}
         },
     }
     renamed

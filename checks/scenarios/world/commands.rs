@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use model::kv::command::{Op, Request};
 use model::raft::{Payload, Position};
-use model::replica::Message;
+use model::replica::{Command, Message};
 use model::types::{ClientId, Index, NodeId, RequestId};
 use stateright::actor::Id;
 
@@ -61,7 +61,8 @@ impl World {
         let mut commands = Vec::new();
         self.look(server, |view| {
             for entry in view.replica.raft.committed() {
-                if let Payload::Command(Request { client, number, op }) = &entry.payload
+                if let Payload::Command(Command::Request(request)) = &entry.payload
+                    && let Request { client, number, op } = request
                     && seen.insert((*client, *number))
                 {
                     let value = op.value().map_or(&[][..], |value| &value.0);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use model::actor::{NodeActor, Timing};
 use model::node::Setup;
 use model::raft::{Config, Limits};
-use model::replica::Message;
+use model::replica::{self, Message};
 use model::types::NodeId;
 use runtime::cluster::Cluster;
 use runtime::journal::Durable;
@@ -116,7 +116,11 @@ impl Server {
         let timing = site.timing.clone();
         Observed {
             server: self.id,
-            actor: NodeActor { setup: Setup::Server(config), servers, timing },
+            actor: NodeActor {
+                setup: Setup::Server(replica::Setup::store(config)),
+                servers,
+                timing,
+            },
             view: Arc::clone(&self.view),
             ledger: Arc::clone(&site.ledger),
         }

@@ -12,7 +12,7 @@ use model::actor::NodeActor;
 use model::kv::command::Request;
 use model::node::{Node, Storage, Timer};
 use model::raft::{Entry, Log, Outcome, Payload, Persistent, Position, Rpc};
-use model::replica::{Message, Replica};
+use model::replica::{Command as Logged, Message, Replica};
 use model::types::{ClientId, Index, NodeId, Term};
 use stateright::actor::{Actor, Command, Id, Out};
 
@@ -53,7 +53,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    fn count(&mut self, rpc: &Rpc<Request>) {
+    fn count(&mut self, rpc: &Rpc<Logged>) {
         match rpc {
             Rpc::RequestVote { .. } | Rpc::AppendEntries { .. } => self.requests += 1,
             Rpc::RequestVoteReply | Rpc::AppendEntriesReply(Outcome::Matched(_)) => {
@@ -71,7 +71,7 @@ impl Sent {
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// The committed entries, as the first server to commit each had it.
-    committed: Vec<Entry<Request>>,
+    committed: Vec<Entry<Logged>>,
     leaders: BTreeMap<Term, NodeId>,
 }
 
@@ -138,8 +138,8 @@ impl Observed {
 }
 
 /// Where a command stands in a log: at the end, if it was not offered before.
-fn find(log: &Log<Request>, request: &Request) -> Option<Position> {
-    let payload = Payload::Command(request.clone());
+fn find(log: &Log<Logged>, request: &Request) -> Option<Position> {
+    let payload = Payload::Command(Logged::Request(request.clone()));
     let holds = |index: &Index| log.get(*index).is_some_and(|entry| entry.payload == payload);
     (1..=log.last_index().0).rev().map(Index).find(holds).and_then(|index| log.position(index))
 }
@@ -167,10 +167,7 @@ impl Actor for Observed {
         message: Message,
         out: &mut Out<Self>,
     ) {
-        let request = match &message {
-            Message::Request(request) => Some(request.clone()),
-            Message::Raft(_) | Message::Reply(_) => None,
-        };
+        let request = message.request().cloned();
         let mut sent = Out::new();
         self.actor.on_msg(id, state, from, message, &mut sent);
         self.show(state, sent, out);

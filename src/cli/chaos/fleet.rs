@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use model::kv::command::Request;
 use model::raft::Log;
+use model::replica::Command;
 use runtime::cluster::Cluster;
 use runtime::journal::Durable;
 use runtime::rng::Rng;
@@ -164,7 +164,7 @@ impl Fleet {
     }
 
     /// Stops all servers in good order, and reads what they leave behind.
-    pub(super) fn stop(&mut self) -> Result<Vec<Log<Request>>, Trouble> {
+    pub(super) fn stop(&mut self) -> Result<Vec<Log<Command>>, Trouble> {
         self.check()?;
         for process in self.servers.iter_mut().filter_map(Option::take) {
             self.past = self.past + process.tally();
@@ -175,8 +175,8 @@ impl Fleet {
 }
 
 /// The log in a server's data directory.
-fn read_log(server: u16, data: &Path) -> Result<Log<Request>, Trouble> {
-    let read = || -> Result<Log<Request>, Box<dyn std::error::Error>> {
+fn read_log(server: u16, data: &Path) -> Result<Log<Command>, Trouble> {
+    let read = || -> Result<Log<Command>, Box<dyn std::error::Error>> {
         let (wal, recovered) = Wal::open(Box::new(RealDisk::open(data)?), LOG)?;
         Ok(Durable::new(wal, Some(&recovered))?.1.storage.log)
     };

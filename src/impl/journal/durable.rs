@@ -17,9 +17,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use model::kv::command::Request;
 use model::node::Storage;
 use model::raft::{Entry, Payload};
+use model::replica::Command;
 use model::types::{Index, NodeId, Term};
 
 use serde::Serialize;
@@ -189,7 +189,7 @@ fn replay_entry(storage: &mut Storage, record: &Record<Vec<u8>>) -> Option<()> {
     if index == Index::ZERO || index > storage.log.last_index().next() {
         return None; // A hole in the log.
     }
-    let payload: Payload<Request> = codec::decode(&record.payload).ok()?;
+    let payload: Payload<Command> = codec::decode(&record.payload).ok()?;
     storage.log.truncate(index);
     storage.log.push(Entry { term: Term(record.term), payload });
     Some(())
@@ -197,7 +197,7 @@ fn replay_entry(storage: &mut Storage, record: &Record<Vec<u8>>) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use model::kv::command::Op;
+    use model::kv::command::{Op, Request};
     use model::types::{ClientId, RequestId};
     use quickcheck::quickcheck;
 
@@ -206,10 +206,10 @@ mod tests {
 
     const IDENTITY: Identity = Identity { cluster: 1, node: 0, incarnation: 7 };
 
-    fn entry(term: u64, number: u64) -> Entry<Request> {
+    fn entry(term: u64, number: u64) -> Entry<Command> {
         let op = Op::Put("k".into(), number.to_string().into());
         let request = Request { client: ClientId(1), number: RequestId(number), op };
-        Entry { term: Term(term), payload: Payload::Command(request) }
+        Entry { term: Term(term), payload: Payload::Command(Command::Request(request)) }
     }
 
     /// Saves the states one after the other, loses what was not synced, and opens again.

@@ -131,18 +131,18 @@ pub enum Output {
 
 /// An operation with the identity that makes it happen exactly once [Ongaro §6.3].
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub struct Request {
+pub struct Request<O = Op> {
     /// The session that asks.
     pub client: ClientId,
     /// Its number in that session.
     pub number: RequestId,
     /// What is asked.
-    pub op: Op,
+    pub op: O,
 }
 
-impl Debug for Request {
+impl<O: Debug> Debug for Request<O> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.client, self.number, self.op)
+        write!(f, "{} {} {:?}", self.client, self.number, self.op)
     }
 }
 

@@ -6,37 +6,48 @@
 //! one leader happens to remember.
 
 use std::fmt::{self, Debug, Formatter};
+use std::ops::Bound;
 
 use im::OrdMap;
+use serde::{Deserialize, Serialize};
 
 use super::command::Output;
 use crate::types::{ClientId, RequestId};
 
 /// For each client its last applied request and the result.
-#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Sessions(OrdMap<ClientId, Session>);
-
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-struct Session {
-    number: RequestId,
-    output: Output,
+pub struct Sessions<T: Clone = Output>(OrdMap<ClientId, Session<T>>);
+
+/// A client's last applied request and its result.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Session<T = Output> {
+    /// The request's number.
+    pub number: RequestId,
+    /// Its result.
+    pub output: T,
 }
 
 /// Whether a request has been applied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Seen<'a> {
+pub enum Seen<'a, T = Output> {
     /// No.
     Not,
     /// It is the client's last one; this was its result.
-    Last(&'a Output),
+    Last(&'a T),
     /// A later one has been. The client waits for this one no more.
     Older,
 }
 
-impl Sessions {
+impl<T: Clone> Default for Sessions<T> {
+    fn default() -> Self {
+        Self(OrdMap::new())
+    }
+}
+
+impl<T: Clone + Debug + PartialEq> Sessions<T> {
     /// Whether a request has been applied.
     #[must_use]
-    pub fn seen(&self, client: ClientId, number: RequestId) -> Seen<'_> {
+    pub fn seen(&self, client: ClientId, number: RequestId) -> Seen<'_, T> {
         match self.0.get(&client) {
             None => Seen::Not,
             Some(session) if session.number < number => Seen::Not,
@@ -49,7 +60,7 @@ impl Sessions {
     ///
     /// # Panics
     /// If the client has a result for this number or a later one: requests are applied once.
-    pub fn record(&mut self, client: ClientId, number: RequestId, output: Output) {
+    pub fn record(&mut self, client: ClientId, number: RequestId, output: T) {
         assert_eq!(self.seen(client, number), Seen::Not, "{client} {number} is applied once");
         self.0.insert(client, Session { number, output });
     }
@@ -59,16 +70,27 @@ impl Sessions {
     pub fn last(&self, client: ClientId) -> Option<RequestId> {
         self.0.get(&client).map(|session| session.number)
     }
+
+    /// The sessions of the clients behind `after`, or all of them, in order.
+    pub fn behind(&self, after: Option<ClientId>) -> impl Iterator<Item = (ClientId, &Session<T>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.0.range((from, Bound::Unbounded)).map(|(client, session)| (*client, session))
+    }
+
+    /// Takes over a session from elsewhere.
+    pub fn restore(&mut self, client: ClientId, session: Session<T>) {
+        self.0.insert(client, session);
+    }
 }
 
-impl Debug for Sessions {
+impl<T: Clone + Debug> Debug for Sessions<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("sessions ")?;
         f.debug_map().entries(&self.0).finish()
     }
 }
 
-impl Debug for Session {
+impl<T: Debug> Debug for Session<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?}", self.number, self.output)
     }

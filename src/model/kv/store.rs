@@ -1,6 +1,7 @@
 //! The map from keys to values. Clones share their structure, so a copy of it costs nothing.
 
 use std::fmt::{self, Debug, Formatter};
+use std::ops::Bound;
 
 use im::OrdMap;
 
@@ -40,6 +41,17 @@ impl Store {
         bytes.extend_from_slice(&tail.0);
         self.0.insert(key.clone(), Value::from(bytes));
         Output::Written
+    }
+
+    /// The keys behind `after`, or all of them, with their values, in order.
+    pub fn behind(&self, after: Option<&Key>) -> impl Iterator<Item = (&Key, &Value)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.0.range::<_, Key>((from, Bound::Unbounded))
+    }
+
+    /// Takes over a key with its value from elsewhere.
+    pub fn restore(&mut self, key: Key, value: Value) {
+        self.0.insert(key, value);
     }
 
     /// All keys with their values, in order.

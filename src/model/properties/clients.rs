@@ -8,7 +8,7 @@ use stateright::actor::Envelope;
 use super::{Holds, Property, Server, promise, servers};
 use crate::kv::command::{Output, Request};
 use crate::raft::Payload;
-use crate::replica::{Answer, Message, Replica};
+use crate::replica::{Answer, Command, Message, Replica};
 use crate::spec::Spec;
 use crate::spec::map::Map;
 use crate::system::{History, HostState};
@@ -44,14 +44,15 @@ pub fn linearizability(history: &History) -> Holds {
 /// Each request takes effect at most once, in the order of its client's numbers: a replica is what
 /// the specification becomes when each request is carried out where it first stands in the log.
 pub fn exactly_once((_, server): Server<'_>) -> Holds {
+    let Some(machine) = server.machine.store() else { return Ok(()) };
     let (mut promised, results) = carry_out(server);
-    for (key, value) in server.machine.store.iter() {
+    for (key, value) in machine.store.iter() {
         let expected = promised.apply(&crate::kv::command::Op::Get(key.clone()));
         demand("exactly_once", expected == Output::Value(Some(value.clone())), || {
             format!("{key:?} is {value:?}, promised is {expected:?}")
         })?;
     }
-    let keys = (server.machine.store.iter().count(), promised.len());
+    let keys = (machine.store.iter().count(), promised.len());
     demand("exactly_once", keys.0 == keys.1, || {
         format!("{} keys, promised are {}", keys.0, keys.1)
     })?;
@@ -60,7 +61,7 @@ pub fn exactly_once((_, server): Server<'_>) -> Holds {
         last
     });
     for (client, number) in last {
-        let session = server.machine.sessions.last(client);
+        let session = machine.sessions.last(client);
         demand("exactly_once", session == Some(number), || {
             format!("{client} has had {number} applied, its session says {session:?}")
         })?;
@@ -75,7 +76,8 @@ fn carry_out(server: &Replica) -> (Map, BTreeMap<(ClientId, RequestId), Output>)
     let mut last: BTreeMap<ClientId, RequestId> = BTreeMap::new();
     let mut results = BTreeMap::new();
     for entry in server.raft.committed() {
-        let Payload::Command(Request { client, number, op }) = &entry.payload else { continue };
+        let Payload::Command(Command::Request(request)) = &entry.payload else { continue };
+        let Request { client, number, op } = request;
         if last.get(client).is_none_or(|last| last < number) {
             last.insert(*client, *number);
             results.insert((*client, *number), map.apply(op));
@@ -88,8 +90,9 @@ fn carry_out(server: &Replica) -> (Map, BTreeMap<(ClientId, RequestId), Output>)
 pub fn one_result(hosts: &[&HostState], envelope: Envelope<&Message>) -> Holds {
     let Message::Reply(reply) = envelope.msg else { return Ok(()) };
     let Answer::Done(output) = &reply.answer else { return Ok(()) };
-    let Some((_, furthest)) = servers(hosts).max_by_key(|(_, server)| server.applied) else {
-        return Ok(());
+    let stores = servers(hosts).filter(|(_, server)| server.machine.store().is_some());
+    let Some((_, furthest)) = stores.max_by_key(|(_, server)| server.applied) else {
+        return Ok(()); // What several groups have answered, the history judges.
     };
     let (_, results) = carry_out(furthest);
     // All servers may have restarted, and not know yet how far the log is committed.
@@ -100,10 +103,7 @@ pub fn one_result(hosts: &[&HostState], envelope: Envelope<&Message>) -> Holds {
 }
 
 fn says_done(message: &Message) -> bool {
-    match message {
-        Message::Reply(reply) => matches!(reply.answer, Answer::Done(_)),
-        Message::Raft(_) | Message::Request(_) => false,
-    }
+    message.reply().is_some_and(|reply| matches!(reply.answer, Answer::Done(_)))
 }
 
 /// How much a server has applied, and of what log.

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use stateright::actor::Envelope;
 
-use super::{Holds, Property, Reads, Server, not_reached, server, servers};
+use super::{Holds, Property, Reads, Server, are_peers, not_reached, server, servers};
 
 use crate::kv::command::Output;
 use crate::node::Node;
@@ -21,7 +21,7 @@ macro_rules! goal {
     (@reads Host $name:ident) => { Reads::Host(|host| reached(stringify!($name), $name(host))) };
     (@reads Pair $name:ident) => {
         Reads::Pair(|a, b| {
-            let pair = server(a).zip(server(b));
+            let pair = server(a).zip(server(b)).filter(|(a, b)| are_peers(*a, *b));
             reached(stringify!($name), pair.is_some_and(|(a, b)| $name(a, b)))
         })
     };
@@ -176,19 +176,16 @@ fn logs_diverge((_, a): Server<'_>, (_, b): Server<'_>) -> bool {
 }
 
 fn conflict_reported(message: &Message) -> bool {
-    match message {
-        Message::Raft(message) => {
-            matches!(message.rpc, Rpc::AppendEntriesReply(Outcome::Conflict { .. }))
-        }
-        Message::Request(_) | Message::Reply(_) => false,
-    }
+    message.raft().is_some_and(|message| {
+        matches!(message.rpc, Rpc::AppendEntriesReply(Outcome::Conflict { .. }))
+    })
 }
 
 /// The report is still under way: only a duplicating network that forgets nothing shows this.
 fn conflict_settled(state: &SystemState) -> bool {
     let leader = |id| state.actor_states.get(usize::from(id)).and_then(|host| host.node.replica());
-    messages(state).any(|envelope| match envelope.msg {
-        Message::Raft(raft::Message {
+    messages(state).any(|envelope| match envelope.msg.raft() {
+        Some(raft::Message {
             term,
             rpc: Rpc::AppendEntriesReply(Outcome::Conflict { rejected, .. }),
         }) => leader(envelope.dst).is_some_and(|leader| {
@@ -196,7 +193,7 @@ fn conflict_settled(state: &SystemState) -> bool {
             leader.raft.term() == *term
                 && leader.raft.progress().is_some_and(|p| p[&from].matched >= *rejected)
         }),
-        Message::Raft(_) | Message::Request(_) | Message::Reply(_) => false,
+        Some(_) | None => false,
     })
 }
 
@@ -207,22 +204,19 @@ fn sent_again(state: &SystemState) -> bool {
         let again = seen == Some(envelope);
         seen = Some(envelope);
         again
-            && match envelope.msg {
-                Message::Raft(raft::Message {
-                    rpc: Rpc::AppendEntries { prev, entries, .. },
-                    ..
-                }) => prev.index > Index::ZERO && !entries.is_empty() && knows(state, envelope),
-                Message::Raft(_) | Message::Request(_) | Message::Reply(_) => false,
+            && match envelope.msg.raft() {
+                Some(raft::Message { rpc: Rpc::AppendEntries { prev, entries, .. }, .. }) => {
+                    prev.index > Index::ZERO && !entries.is_empty() && knows(state, envelope)
+                }
+                Some(_) | None => false,
             }
     })
 }
 
 fn asked_around(state: &SystemState) -> bool {
     let requests = || {
-        state.network.iter_all().filter_map(|envelope| match envelope.msg {
-            Message::Request(request) => Some((request, envelope.dst)),
-            Message::Raft(_) | Message::Reply(_) => None,
-        })
+        let all = state.network.iter_all();
+        all.filter_map(|envelope| Some((envelope.msg.request()?, envelope.dst)))
     };
     let led = state.actor_states.iter().any(|host| !host.past.led.is_empty());
     !led && requests().any(|(one, to)| requests().any(|(other, dst)| one == other && to != dst))
@@ -257,6 +251,7 @@ fn all_done(hosts: &[&HostState]) -> bool {
 fn client(host: &HostState) -> Option<(usize, bool)> {
     match &host.node {
         Node::Client { session, done } => Some((*done, session.pending().is_some())),
+        Node::Administrator { session, done } => Some((*done, session.pending().is_some())),
         Node::Server(_) => None,
     }
 }
@@ -291,10 +286,7 @@ fn read_sees_write(message: &Message) -> bool {
 }
 
 fn answer(message: &Message) -> Option<&Answer> {
-    match message {
-        Message::Reply(reply) => Some(&reply.answer),
-        Message::Raft(_) | Message::Request(_) => None,
-    }
+    message.reply().map(|reply| &reply.answer)
 }
 
 fn restarted_with_log((host, server): Server<'_>) -> bool {

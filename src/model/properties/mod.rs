@@ -14,6 +14,7 @@ pub mod goals;
 pub mod progress;
 pub mod raft;
 
+use std::collections::BTreeMap;
 use std::hash::Hasher;
 
 use stateright::actor::Envelope;
@@ -21,6 +22,7 @@ use stateright::{Expectation, Model, Property as StaterightProperty};
 
 use crate::replica::{Message, Replica};
 use crate::system::{History, HostState, SystemState, messages};
+use crate::types::GroupId;
 use crate::violation::Violation;
 
 /// A promise or a goal.
@@ -145,7 +147,7 @@ macro_rules! promise {
     (@reads Pair $name:ident) => {
         $crate::properties::Reads::Pair(|a, b| {
             match ($crate::properties::server(a), $crate::properties::server(b)) {
-                (Some(a), Some(b)) => $name(a, b),
+                (Some(a), Some(b)) if $crate::properties::are_peers(a, b) => $name(a, b),
                 _ => Ok(()),
             }
         })
@@ -188,6 +190,19 @@ fn server(host: &HostState) -> Option<Server<'_>> {
 /// The servers among the hosts.
 fn servers<'a>(hosts: &'a [&'a HostState]) -> impl Iterator<Item = Server<'a>> + Clone {
     hosts.iter().filter_map(|host| server(host))
+}
+
+/// Whether two servers keep the same log.
+fn are_peers((_, a): Server<'_>, (_, b): Server<'_>) -> bool {
+    a.machine.group() == b.machine.group()
+}
+
+/// The servers of each group.
+fn groups<'a>(hosts: &'a [&'a HostState]) -> BTreeMap<Option<GroupId>, Vec<Server<'a>>> {
+    servers(hosts).fold(BTreeMap::new(), |mut groups, server| {
+        groups.entry(server.1.machine.group()).or_insert_with(Vec::new).push(server);
+        groups
+    })
 }
 
 /// Whether a node has not broken the promise `property` at a step.

@@ -3,7 +3,10 @@
 //! Not a function of a state but of the graph of states: from every state the goal stays within
 //! reach. A bounded system needs room for that: [`has_room`] says which states have it.
 
+use super::{Server, groups};
 use crate::node::{self, Node};
+use crate::replica::Replica;
+use crate::shard::ownership::Ownership;
 use crate::system::{HostState, Scope, Timer};
 
 /// The name of the property.
@@ -13,27 +16,45 @@ pub const NAME: &str = "recoverable";
 pub const STATEMENT: &str =
     "P17 From every state, without further faults, a leader can commit its log and serve clients.";
 
-/// Whether everything is done: the newest term's leader has committed its whole log, and, if
-/// requests cannot get lost, every client is done.
+/// Whether everything is done: in each group the newest term's leader has committed its whole log,
+/// the groups are where the controller is, with all shards in place, and, if requests cannot get
+/// lost, every client is done.
 #[must_use]
 pub fn is_done(scope: &Scope, hosts: &[&HostState]) -> bool {
-    let newest = super::servers(hosts).map(|(_, server)| server.raft.term()).max();
-    let settled = super::servers(hosts).any(|(_, server)| {
-        server.raft.is_leader()
-            && Some(server.raft.term()) == newest
-            && server.raft.commit == server.raft.last().index
+    let groups = groups(hosts);
+    let leaders: Vec<_> = groups.values().filter_map(|group| leader(group)).collect();
+    let latest = leaders.iter().find_map(|leader| leader.machine.controller()).map(|c| c.latest());
+    let in_place = leaders.iter().filter_map(|leader| leader.machine.shards()).all(|shards| {
+        let serving = |(_, now): (_, &Ownership)| matches!(now, Ownership::Serving(_));
+        latest == Some(&shards.config) && shards.iter().all(serving)
     });
-    settled && (!requests_stay(scope) || remaining(scope, hosts) == 0)
+    leaders.len() == groups.len()
+        && in_place
+        && (!requests_stay(scope) || remaining(scope, hosts) == 0)
+}
+
+/// The leader of a group's newest term, if it has committed its whole log.
+fn leader<'a>(group: &[Server<'a>]) -> Option<&'a Replica> {
+    let newest = group.iter().map(|(_, server)| server.raft.term()).max()?;
+    group.iter().map(|(_, server)| *server).find(|server| {
+        server.raft.is_leader()
+            && server.raft.term() == newest
+            && server.raft.commit == server.raft.last().index
+    })
 }
 
 /// Whether the bounds leave room for one more election, the entry that opens its term, and every
-/// operation that is not done.
+/// operation that is not done. A server that has its group to itself and leads needs no election.
 #[must_use]
 pub fn has_room(scope: &Scope, hosts: &[&HostState]) -> bool {
     let needed = 1 + if requests_stay(scope) { remaining(scope, hosts) } else { 0 };
-    super::servers(hosts).all(|(_, server)| {
-        let length = server.raft.last().index.0 as usize;
-        server.raft.term() < scope.bounds.max_term && length + needed <= scope.bounds.max_log
+    groups(hosts).values().all(|group| {
+        group.iter().all(|(_, server)| {
+            let length = server.raft.last().index.0 as usize;
+            let leads = group.len() == 1 && server.raft.is_leader() && scope.sharding.is_some();
+            (leads || server.raft.term() < scope.bounds.max_term)
+                && length + needed <= scope.bounds.max_log
+        })
     })
 }
 
@@ -42,7 +63,7 @@ pub fn has_room(scope: &Scope, hosts: &[&HostState]) -> bool {
 pub fn is_fault(timer: &Timer) -> bool {
     match timer {
         Timer::Restart => true,
-        Timer::Node(node::Timer::Raft(_) | node::Timer::Client(_)) => false,
+        Timer::Node(node::Timer::Raft(_) | node::Timer::Poll | node::Timer::Client(_)) => false,
     }
 }
 
@@ -54,9 +75,10 @@ fn requests_stay(scope: &Scope) -> bool {
 
 /// How many operations are not done.
 fn remaining(scope: &Scope, hosts: &[&HostState]) -> usize {
-    let all: usize = scope.clients.iter().map(Vec::len).sum();
+    let changes = scope.sharding.as_ref().map_or(0, |sharding| sharding.changes.len());
+    let all = changes + scope.clients.iter().map(Vec::len).sum::<usize>();
     let done = |host: &&HostState| match &host.node {
-        Node::Client { done, .. } => *done,
+        Node::Client { done, .. } | Node::Administrator { done, .. } => *done,
         Node::Server(_) => 0,
     };
     all - hosts.iter().map(done).sum::<usize>()

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::{Holds, Property, Server, promise, servers, step};
+use super::{Holds, Property, Server, groups, promise, step};
 use crate::raft::{Log, quorum};
 use crate::system::HostState;
 use crate::types::Index;
@@ -88,15 +88,18 @@ fn leads_completely((host, server): Server<'_>, (_, leader): Server<'_>) -> Hold
 /// What any server knows to be committed would survive the crash of all: a majority has it on disk.
 /// Finds a broken log long before an acknowledged write is missing.
 pub fn quorum_durability(hosts: &[&HostState]) -> Holds {
-    let count = servers(hosts).count();
-    for (host, server) in servers(hosts) {
-        let committed = host.known_committed(server);
-        let holders = servers(hosts)
-            .filter(|(host, _)| host.durable().is_some_and(|d| d.log.contains(committed)))
-            .count();
-        demand("quorum_durability", holders >= quorum::majority(count), || {
-            format!("{committed:?} is committed and on {holders} of {count} disks")
-        })?;
+    for group in groups(hosts).values() {
+        let count = group.len();
+        for (host, server) in group {
+            let committed = host.known_committed(server);
+            let holders = group
+                .iter()
+                .filter(|(host, _)| host.durable().is_some_and(|d| d.log.contains(committed)))
+                .count();
+            demand("quorum_durability", holders >= quorum::majority(count), || {
+                format!("{committed:?} is committed and on {holders} of {count} disks")
+            })?;
+        }
     }
     Ok(())
 }
@@ -104,6 +107,7 @@ pub fn quorum_durability(hosts: &[&HostState]) -> Holds {
 /// What a server knows to be committed, and its log on disk.
 fn view_of_disk(host: &HostState, mut hasher: &mut dyn Hasher) {
     let Some(replica) = host.node.replica() else { return };
+    replica.machine.group().hash(&mut hasher);
     host.known_committed(replica).hash(&mut hasher);
     host.durable().map(|durable| &durable.log).hash(&mut hasher);
 }

@@ -141,6 +141,10 @@ pub enum Refusal {
     NoServers(GroupId),
     /// Join: the server is in another group, or would be in two.
     ServerTaken(NodeId),
+    /// Join: the group has been there before, with other servers.
+    OtherServers(GroupId),
+    /// Leave: no group would be left to take the shards.
+    LastGroup,
     /// Leave, Move: there is no such group.
     UnknownGroup(GroupId),
     /// Move: there is no such shard.
@@ -156,6 +160,8 @@ impl Display for Refusal {
             Self::GroupExists(group) => write!(f, "group {group} is there already"),
             Self::NoServers(group) => write!(f, "group {group} has no servers"),
             Self::ServerTaken(server) => write!(f, "server {server} would be in two groups"),
+            Self::OtherServers(group) => write!(f, "group {group} was there with other servers"),
+            Self::LastGroup => f.write_str("no group would be left to take the shards"),
             Self::UnknownGroup(group) => write!(f, "there is no group {group}"),
             Self::UnknownShard(shard) => write!(f, "there is no shard {shard}"),
             Self::AlreadyThere(shard) => write!(f, "shard {shard} is there already"),
@@ -171,6 +177,13 @@ impl Configuration {
     #[must_use]
     pub fn initial(shards: u16) -> Self {
         Self { num: ConfigNum(0), groups: OrdMap::new(), assignment: Assignment::unowned(shards) }
+    }
+
+    /// About how many bytes it takes in a message.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let groups = self.groups.values().map(|servers| 4 + servers.len() * 2);
+        groups.sum::<usize>() + self.assignment.len() * 2
     }
 
     /// Adds groups, all at once, and gives them their share of the shards.

@@ -3,11 +3,39 @@
 //! [`config`] is who serves what, as a sequence of numbered configurations, and how one follows
 //! from another when groups join and leave or a shard is moved by hand; [`rebalance()`] spreads
 //! the shards evenly while it moves as few of them as possible.
+//!
+//! [`controller`] is the replicated state machine that makes and keeps them. A group's is in
+//! [`store`]: what the group has to do with each shard ([`ownership`]), and what a shard holds
+//! ([`content`]). [`migration`] is how shards go from group to group, and [`route`] which shard a
+//! key belongs to.
 
 pub mod config;
+pub mod content;
+pub mod controller;
+pub mod migration;
+pub mod ownership;
 mod rebalance;
+pub mod route;
+pub mod store;
 
 pub use rebalance::rebalance;
+
+use config::Servers;
+
+use crate::types::GroupId;
+
+/// What a group is set up with.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Group {
+    /// Its number.
+    pub id: GroupId,
+    /// How many shards there are in the cluster.
+    pub shards: u16,
+    /// The servers of the controller.
+    pub controllers: Servers,
+    /// About how many bytes of a shard go into one message.
+    pub part_bytes: usize,
+}
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,10 @@ use stateright::actor::{Actor, Envelope, Id, Network, Out, is_no_op};
 use super::{Host, HostState, SystemState};
 use crate::node::Node;
 use crate::raft::{self, Outcome, Role, Rpc};
-use crate::replica::{Message, Replica};
+use crate::replica::{Machine, Message, Replica};
+use crate::shard::migration;
+use crate::shard::ownership::Ownership;
+use crate::shard::store::Shards;
 use crate::types::NodeId;
 use crate::violation::Violation;
 
@@ -66,15 +69,59 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
     let from = NodeId(usize::from(src) as u16);
     match (&host.node, message) {
         (Node::Server(replica), Message::Raft(message)) => raft_is_dead(replica, from, message),
-        // The client has moved on: it will not be answered, and its session refuses it for ever.
-        (Node::Server(replica), Message::Request(request)) => {
-            replica.machine.sessions.last(request.client) > Some(request.number)
-        }
+        (Node::Server(replica), Message::Request(request)) => match &replica.machine {
+            // The client has moved on: it will not be answered, and its session refuses it for
+            // ever.
+            Machine::Store(machine) => machine.sessions.last(request.client) > Some(request.number),
+            // Sessions come and go with their shards.
+            Machine::Group(_) => false,
+            Machine::Controller(_) => true,
+        },
+        (Node::Server(replica), Message::Change(request)) => match &replica.machine {
+            Machine::Controller(controller) => {
+                controller.sessions.last(request.client) > Some(request.number)
+            }
+            Machine::Store(_) | Machine::Group(_) => true,
+        },
+        (Node::Server(replica), Message::Migration(message)) => match &replica.machine {
+            Machine::Group(shards) => migration_is_dead(shards, message),
+            Machine::Controller(_) | Machine::Store(_) => false,
+        },
         (Node::Client { session, .. }, Message::Reply(reply)) => {
             session.pending().is_none_or(|(number, _)| reply.number < number)
         }
-        (Node::Server(_), Message::Reply(_)) => true,
-        (Node::Client { .. }, Message::Raft(_) | Message::Request(_)) => true,
+        (Node::Administrator { session, .. }, Message::Outcome(reply)) => {
+            session.pending().is_none_or(|(number, _)| reply.number < number)
+        }
+        (Node::Server(_) | Node::Client { .. } | Node::Administrator { .. }, _) => true,
+    }
+}
+
+/// Configurations are taken in order, and while a shard is on its way none is taken.
+fn migration_is_dead(shards: &Shards, message: &migration::Message) -> bool {
+    let reached = shards.config.num;
+    match message {
+        migration::Message::Configuration(config) => config.num <= reached,
+        // The group no longer has what is wanted.
+        migration::Message::Want { shard, since, .. } => {
+            let leaving = match shards.ownership(*shard) {
+                Ownership::Leaving { since: config, .. } => config == since,
+                Ownership::Absent | Ownership::Serving(_) | Ownership::Awaiting { .. } => false,
+            };
+            reached >= *since && !leaving
+        }
+        // The group has that part.
+        migration::Message::Part { shard, since, part } => {
+            let wanted = match shards.ownership(*shard) {
+                Ownership::Awaiting { since: config, place, .. } => {
+                    config == since && *place <= part.from
+                }
+                Ownership::Absent | Ownership::Serving(_) | Ownership::Leaving { .. } => false,
+            };
+            reached >= *since && !wanted
+        }
+        migration::Message::Ask(_) => true,
+        migration::Message::Offer { .. } => false, // It is answered at any time.
     }
 }
 

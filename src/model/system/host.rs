@@ -14,10 +14,9 @@ use stateright::actor::{Actor, Command, Id, Out, model_timeout};
 use super::{Bounds, dead};
 use crate::actor::NodeActor;
 use crate::client;
-use crate::kv::command::Request;
 use crate::node::{self, Node, Storage};
 use crate::raft::{self, Entry, Position, Summary};
-use crate::replica::{Answer, Message, Replica};
+use crate::replica::{Answer, Command as Logged, Message, Replica};
 use crate::types::Term;
 use crate::violation::{self, Violation};
 
@@ -49,6 +48,8 @@ pub struct Spent {
     pub restarts: u8,
     /// Heartbeat timeouts.
     pub heartbeats: u8,
+    /// Times that a group has looked after its shards.
+    pub polls: u8,
     /// A client's retries.
     pub retries: u8,
 }
@@ -59,7 +60,7 @@ pub struct Past {
     /// The terms that the server has led.
     pub led: BTreeSet<Term>,
     /// What the server knew to be committed before its last crash, until it knows as much again.
-    pub committed: Vec<Entry<Request>>,
+    pub committed: Vec<Entry<Logged>>,
 }
 
 /// A node in the model, with what its host keeps for it.
@@ -113,7 +114,7 @@ impl HostState {
 
     /// The entries that the server knows, or knew before a crash, to be committed.
     #[must_use]
-    pub fn known_entries(&self, replica: &Replica) -> Vec<Entry<Request>> {
+    pub fn known_entries(&self, replica: &Replica) -> Vec<Entry<Logged>> {
         let now: Vec<_> = replica.raft.committed().cloned().collect();
         if self.past.committed.len() > now.len() { self.past.committed.clone() } else { now }
     }
@@ -168,15 +169,20 @@ impl Host {
 
     fn send(&self, to: Id, message: Message, out: &mut Out<Self>) {
         match &message {
-            Message::Request(_) if self.any_server => {
+            Message::Request(_) | Message::Change(_) if self.any_server => {
                 for server in 0..self.node.servers {
                     out.send(Id::from(usize::from(server)), message.clone());
                 }
             }
-            // Nobody has to be told where the leader is.
-            Message::Reply(reply)
-                if self.any_server && matches!(reply.answer, Answer::Redirect(_)) => {}
-            Message::Raft(_) | Message::Request(_) | Message::Reply(_) => out.send(to, message),
+            // Nobody has to be told whom to ask.
+            Message::Reply(reply) if self.any_server && sends_on(&reply.answer) => {}
+            Message::Outcome(reply) if self.any_server && sends_on(&reply.answer) => {}
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Reply(_)
+            | Message::Change(_)
+            | Message::Outcome(_)
+            | Message::Migration(_) => out.send(to, message),
         }
     }
 
@@ -191,6 +197,7 @@ impl Host {
             Timer::Node(node::Timer::Raft(raft::Timer::Heartbeat)) => {
                 state.spent.heartbeats < self.bounds.heartbeats
             }
+            Timer::Node(node::Timer::Poll) => state.spent.polls < self.bounds.polls,
             Timer::Node(node::Timer::Client(client::Timer::Retry)) => {
                 state.spent.retries < self.bounds.retries
             }
@@ -258,6 +265,14 @@ impl Host {
         after.violation = after.remember().err();
         // To start a timer that runs already is no step.
         (changed || !out.is_empty()).then_some(after)
+    }
+}
+
+/// Whether an answer says no more than whom else to ask.
+fn sends_on<T>(answer: &Answer<T>) -> bool {
+    match answer {
+        Answer::Redirect(_) | Answer::Elsewhere(_) => true,
+        Answer::Done(_) | Answer::Refused => false,
     }
 }
 
@@ -336,6 +351,7 @@ fn spend(spent: &mut Spent, timer: node::Timer) {
     match timer {
         node::Timer::Raft(raft::Timer::Election) => {} // Bounded by the term.
         node::Timer::Raft(raft::Timer::Heartbeat) => spent.heartbeats += 1,
+        node::Timer::Poll => spent.polls += 1,
         node::Timer::Client(client::Timer::Retry) => spent.retries += 1,
     }
 }

@@ -28,9 +28,12 @@ use crate::kv::command::Op;
 use crate::node::Setup;
 use crate::properties::Property;
 use crate::raft::{Config, Limits};
-use crate::replica::{Answer, Message};
+use crate::replica::{self, Answer, Kind, Message};
+use crate::shard::Group;
+use crate::shard::config::Servers;
+use crate::shard::controller::Change;
 use crate::spec::map::Map;
-use crate::types::{ClientId, NodeId, Term};
+use crate::types::{ClientId, GroupId, NodeId, Term};
 
 explorer::conditions!(CONDITIONS: System, |system, state, i| system.promises[i].holds(state));
 
@@ -50,6 +53,8 @@ pub struct Scope {
     pub servers: u16,
     /// For each client its operations, one after the other. Client `i` asks server `i` first.
     pub clients: Vec<Vec<Op>>,
+    /// How the servers share the store, if not all of them keep all of it.
+    pub sharding: Option<Sharding>,
     /// How the network may misbehave.
     pub network: NetworkKind,
     /// How much goes into a message.
@@ -58,6 +63,21 @@ pub struct Scope {
     pub bounds: Bounds,
     /// What is left out of the search because it cannot matter.
     pub reductions: Reductions,
+}
+
+/// How servers share a store.
+#[derive(Clone, Debug)]
+pub struct Sharding {
+    /// How many shards there are.
+    pub shards: u16,
+    /// How many servers the controller has: the first.
+    pub controllers: u16,
+    /// How many servers each group has, `g1` first: those that follow.
+    pub groups: Vec<u16>,
+    /// What the administrator does, one after the other. It is numbered behind the clients.
+    pub changes: Vec<Change>,
+    /// How much of a shard goes into one message.
+    pub part_bytes: usize,
 }
 
 /// How the network may misbehave. In both kinds a message may be delayed for ever, which is how it
@@ -81,6 +101,9 @@ pub struct Bounds {
     pub restarts: u8,
     /// Heartbeat timeouts, of all servers together: hides what needs more retransmissions.
     pub heartbeats: u8,
+    /// Times that the leaders of groups look after their shards, all together: hides what needs more
+    /// messages between groups to be sent again.
+    pub polls: u8,
     /// Retries of each client: hides what needs more of them.
     pub retries: u8,
 }
@@ -191,7 +214,12 @@ impl Scope {
         let servers: BTreeSet<_> = (0..self.servers).map(NodeId).collect();
         let any_server = self.reductions.any_server;
         let server = |id: &NodeId| {
-            Setup::Server(Config { id: *id, servers: servers.clone(), limits: self.limits })
+            let (kind, peers) = match &self.sharding {
+                None => (Kind::Store, servers.clone()),
+                Some(sharding) => sharding.role(*id),
+            };
+            let raft = Config { id: *id, servers: peers, limits: self.limits };
+            Setup::Server(replica::Setup { raft, kind })
         };
         let client = |(i, script): (usize, &Vec<Op>)| Setup::Client {
             id: ClientId(u64::from(self.servers) + i as u64),
@@ -205,7 +233,36 @@ impl Scope {
             any_server,
         };
         let clients = self.clients.iter().enumerate().map(client);
-        servers.iter().map(server).chain(clients).map(host).collect()
+        let administrator = self.sharding.iter().map(|sharding| Setup::Administrator {
+            id: ClientId(u64::from(self.servers) + self.clients.len() as u64),
+            controllers: sharding.controllers,
+            script: sharding.changes.clone(),
+        });
+        servers.iter().map(server).chain(clients).chain(administrator).map(host).collect()
+    }
+}
+
+impl Sharding {
+    /// The servers of a group.
+    #[must_use]
+    pub fn servers_of(&self, group: GroupId) -> Servers {
+        let place = usize::from(group.0) - 1;
+        let first = self.controllers + self.groups[..place].iter().sum::<u16>();
+        (first..first + self.groups[place]).map(NodeId).collect()
+    }
+
+    /// What a server keeps, and together with whom.
+    fn role(&self, id: NodeId) -> (Kind, BTreeSet<NodeId>) {
+        let controllers: Servers = (0..self.controllers).map(NodeId).collect();
+        let groups = (1..=self.groups.len() as u16).map(GroupId);
+        match groups.map(|group| (group, self.servers_of(group))).find(|(_, s)| s.contains(id)) {
+            None => (Kind::Controller { shards: self.shards }, controllers.iter().collect()),
+            Some((group, servers)) => {
+                let (shards, part_bytes) = (self.shards, self.part_bytes);
+                let group = Group { id: group, shards, controllers, part_bytes };
+                (Kind::Group(group), servers.iter().collect())
+            }
+        }
     }
 }
 
@@ -226,6 +283,7 @@ impl Bounds {
         state.actor_states.iter().all(|host| self.contain_host(host))
             && sum(|spent| spent.restarts) <= self.restarts
             && sum(|spent| spent.heartbeats) <= self.heartbeats
+            && sum(|spent| spent.polls) <= self.polls
     }
 }
 
@@ -257,7 +315,7 @@ fn record_reply(_: &Scope, history: &History, envelope: Envelope<&Message>) -> O
     let _explained = match &reply.answer {
         Answer::Done(output) => history.respond(client, output),
         Answer::Refused => history.fail(client),
-        Answer::Redirect(_) => return None,
+        Answer::Redirect(_) | Answer::Elsewhere(_) => return None,
     };
     Some(history)
 }

@@ -1,0 +1,78 @@
+//! The two things that clients may ask for: keys of the store, and changes of the configuration.
+//!
+//! Both are asked in sessions, logged by a replica, carried out once and answered; only the words
+//! differ. A [`Service`] is its words.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use crate::kv::command::{Op, Output, Request};
+use crate::replica::{Command, Message, Reply};
+use crate::shard::controller::{Change, Outcome};
+
+/// What a session asks for, and how it stands in messages and logs.
+pub trait Service: Clone + Copy + Debug + Eq + Hash + Ord {
+    /// What can be asked.
+    type Op: Clone + Debug + Eq + Hash + Ord;
+    /// What can be answered.
+    type Output: Clone + Debug + Eq + Hash + Ord;
+
+    /// Whether a request is within its limits.
+    fn within_limits(op: &Self::Op) -> bool;
+    /// A request as a message.
+    fn ask(request: Request<Self::Op>) -> Message;
+    /// A request as an entry of a log.
+    fn command(request: Request<Self::Op>) -> Command;
+    /// An answer as a message.
+    fn tell(reply: Reply<Self::Output>) -> Message;
+}
+
+/// The store: operations on keys.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Keys;
+
+impl Service for Keys {
+    type Op = Op;
+    type Output = Output;
+
+    fn within_limits(op: &Op) -> bool {
+        op.within_limits()
+    }
+
+    fn ask(request: Request) -> Message {
+        Message::Request(request)
+    }
+
+    fn command(request: Request) -> Command {
+        Command::Request(request)
+    }
+
+    fn tell(reply: Reply) -> Message {
+        Message::Reply(reply)
+    }
+}
+
+/// The controller: changes of the configuration, and questions about it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Administration;
+
+impl Service for Administration {
+    type Op = Change;
+    type Output = Outcome;
+
+    fn within_limits(change: &Change) -> bool {
+        change.within_limits()
+    }
+
+    fn ask(request: Request<Change>) -> Message {
+        Message::Change(request)
+    }
+
+    fn command(request: Request<Change>) -> Command {
+        Command::Change(request)
+    }
+
+    fn tell(reply: Reply<Outcome>) -> Message {
+        Message::Outcome(reply)
+    }
+}

@@ -1,0 +1,172 @@
+//! The controller: a replicated state machine that hands out numbered configurations.
+//!
+//! It keeps all of them: a group takes them one after the other, however late. A change is asked
+//! for in a session like any other request, so one that is repeated makes one configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Debug, Formatter};
+
+use im::{OrdMap, Vector};
+use serde::{Deserialize, Serialize};
+
+use super::config::{Configuration, Refusal, Servers};
+use crate::kv::command::Request;
+use crate::kv::session::{Seen, Sessions};
+use crate::types::{ConfigNum, GroupId, ShardId};
+
+/// Most groups, and most servers in all, that one change may name.
+pub const MAX_NAMED: usize = 4_096;
+
+/// What may be asked of the controller.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Change {
+    /// Groups come, and take their share of the shards.
+    Join(BTreeMap<GroupId, Servers>),
+    /// Groups go, and leave their shards to the others.
+    Leave(BTreeSet<GroupId>),
+    /// One shard goes to a group.
+    Move(ShardId, GroupId),
+    /// No change: the configuration with this number, or the latest if there is none such.
+    Query(Option<ConfigNum>),
+}
+
+/// What the controller answers.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The change has made the configuration with this number.
+    Changed(ConfigNum),
+    /// It has made none.
+    Refused(Refusal),
+    /// The configuration that was asked for.
+    Configuration(Configuration),
+}
+
+/// The state machine.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Controller {
+    /// Every configuration, by its number.
+    configurations: Vector<Configuration>,
+    /// Every group that there has ever been.
+    known: OrdMap<GroupId, Servers>,
+    /// What administrators were told last.
+    pub sessions: Sessions<Outcome>,
+}
+
+impl Change {
+    /// Whether the change is small enough for a message.
+    #[must_use]
+    pub fn within_limits(&self) -> bool {
+        match self {
+            Self::Join(groups) => {
+                groups.len() + groups.values().map(Servers::len).sum::<usize>() <= MAX_NAMED
+            }
+            Self::Leave(groups) => groups.len() <= MAX_NAMED,
+            Self::Move(..) | Self::Query(_) => true,
+        }
+    }
+}
+
+impl Controller {
+    /// A controller of so many shards, with configuration 0.
+    #[must_use]
+    pub fn new(shards: u16) -> Self {
+        let initial = Configuration::initial(shards);
+        Self {
+            configurations: Vector::unit(initial),
+            known: OrdMap::new(),
+            sessions: Sessions::default(),
+        }
+    }
+
+    /// The configuration with this number, if there is one yet.
+    #[must_use]
+    pub fn configuration(&self, num: ConfigNum) -> Option<&Configuration> {
+        self.configurations.get(usize::try_from(num.0).ok()?)
+    }
+
+    /// The latest configuration.
+    #[must_use]
+    pub fn latest(&self) -> &Configuration {
+        match self.configurations.last() {
+            Some(latest) => latest,
+            None => unreachable!("configuration 0 is always there"),
+        }
+    }
+
+    /// Applies a committed request and gives its result; `None` if the client has moved on. As for
+    /// the store, a request that was applied before has its first result and changes nothing.
+    pub fn apply(&mut self, request: &Request<Change>) -> Option<Outcome> {
+        match self.sessions.seen(request.client, request.number) {
+            Seen::Not => {
+                let outcome = self.carry_out(&request.op);
+                self.sessions.record(request.client, request.number, outcome.clone());
+                Some(outcome)
+            }
+            Seen::Last(outcome) => Some(outcome.clone()),
+            Seen::Older => None,
+        }
+    }
+
+    fn carry_out(&mut self, change: &Change) -> Outcome {
+        let next = match change {
+            Change::Join(groups) => self.join(groups),
+            Change::Leave(groups) => self.leave(groups),
+            Change::Move(shard, group) => self.latest().move_shard(*shard, *group),
+            Change::Query(num) => {
+                let asked = num.and_then(|num| self.configuration(num));
+                return Outcome::Configuration(asked.unwrap_or(self.latest()).clone());
+            }
+        };
+        match next {
+            Ok(configuration) => {
+                let num = configuration.num;
+                self.configurations.push_back(configuration);
+                Outcome::Changed(num)
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    /// A group that has left may come back, but only as the servers that it was: they know which of
+    /// its shards they have handed over, and others would begin with none. For the same reason a
+    /// server stays with its group for ever.
+    fn join(&mut self, groups: &BTreeMap<GroupId, Servers>) -> Result<Configuration, Refusal> {
+        let next = self.latest().join(groups)?;
+        for (group, servers) in groups {
+            if self.known.get(group).is_some_and(|before| before != servers) {
+                return Err(Refusal::OtherServers(*group));
+            }
+            let elsewhere = self.known.iter().filter(|(other, _)| *other != group);
+            let mut taken = elsewhere.flat_map(|(_, before)| before.iter());
+            if let Some(server) = taken.find(|server| servers.contains(*server)) {
+                return Err(Refusal::ServerTaken(server));
+            }
+        }
+        self.known.extend(groups.iter().map(|(group, servers)| (*group, servers.clone())));
+        Ok(next)
+    }
+
+    /// The last groups cannot leave: nobody would be there to take what their shards hold.
+    fn leave(&self, groups: &BTreeSet<GroupId>) -> Result<Configuration, Refusal> {
+        let next = self.latest().leave(groups)?;
+        if next.groups.is_empty() { Err(Refusal::LastGroup) } else { Ok(next) }
+    }
+}
+
+impl Debug for Change {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Join(groups) => write!(f, "join {groups:?}"),
+            Self::Leave(groups) => write!(f, "leave {groups:?}"),
+            Self::Move(shard, group) => write!(f, "move {shard} to {group}"),
+            Self::Query(Some(num)) => write!(f, "query {num}"),
+            Self::Query(None) => f.write_str("query"),
+        }
+    }
+}
+
+impl Debug for Controller {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.latest(), self.sessions)
+    }
+}

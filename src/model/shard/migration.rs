@@ -1,0 +1,269 @@
+//! How shards move between groups while clients go on: what the leaders of groups say to the
+//! controller and to each other, and what they log.
+//!
+//! 1. A leader asks for the next configuration ([`Message::Ask`]) and logs it
+//!    ([`Entry::Configure`]). From that entry on a shard that goes is frozen, and one that comes is
+//!    awaited.
+//! 2. The new owner says how far it has the shard ([`Message::Want`]), and the former one sends the
+//!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). With the last
+//!    part the shard is served.
+//! 3. The new owner says that it wants nothing more, and the former one logs that it may forget the
+//!    shard ([`Entry::Discard`]).
+//!
+//! All that a leader needs to know for this is in the replicated state, so whoever leads next goes
+//! on where the last one stopped. Nothing is remembered of what was sent: every message can be lost
+//! or repeated. What a leader has to say it says when something has changed, when it comes to lead,
+//! and every time that [`crate::node::Timer::Poll`] fires.
+//!
+//! A part goes from any leader of the one group to the leader of the other that asked for it, and
+//! only one at a time is under way, because only what is applied makes a leader ask for more.
+
+use std::fmt::{self, Debug, Formatter};
+
+use serde::{Deserialize, Serialize};
+
+use super::Group;
+use super::config::{Configuration, Servers};
+use super::content::{Part, Place};
+use super::ownership::Ownership;
+use super::store::Shards;
+use crate::types::{ConfigNum, NodeId, ShardId};
+
+/// What groups tell each other and the controller. A shard is named together with the configuration
+/// that moves it: a later move of the same shard is another matter.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Message {
+    /// A group asks the controller for the configuration with this number. If there is none yet it
+    /// is not answered.
+    Ask(ConfigNum),
+    /// The controller answers.
+    Configuration(Configuration),
+    /// The former owner still has a shard: how far is the new one?
+    Offer {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that moves it.
+        since: ConfigNum,
+    },
+    /// The new owner has a shard up to here, and wants what follows; at the end nothing more.
+    Want {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that moves it.
+        since: ConfigNum,
+        /// How far the new owner has it.
+        from: Place,
+    },
+    /// Part of what a shard holds.
+    Part {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that moves it.
+        since: ConfigNum,
+        /// The part.
+        part: Part,
+    },
+}
+
+/// What a group logs.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Entry {
+    /// The group takes the next configuration.
+    Configure(Configuration),
+    /// Part of a shard has arrived.
+    Install {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that moves it.
+        since: ConfigNum,
+        /// The part.
+        part: Part,
+    },
+    /// The new owner has all of a shard.
+    Discard {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that moved it.
+        since: ConfigNum,
+    },
+}
+
+/// What a leader does about a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Response {
+    /// Nothing: the message is late or early, or not from whom it should be.
+    Ignore,
+    /// It answers.
+    Answer(Message),
+    /// It logs an entry, unless that is in its log already.
+    Log(Entry),
+}
+
+/// What a leader says, and to whom.
+pub type Said = Vec<(NodeId, Message)>;
+
+impl Shards {
+    /// What a leader does about a message from another group, or from one of the controller's
+    /// servers.
+    #[must_use]
+    pub fn respond(&self, group: &Group, from: NodeId, message: Message) -> Response {
+        match message {
+            Message::Configuration(next) => {
+                if group.controllers.contains(from) && self.is_ready_for(&next) {
+                    Response::Log(Entry::Configure(next))
+                } else {
+                    Response::Ignore
+                }
+            }
+            Message::Offer { shard, since } => self.on_offer(from, shard, since),
+            Message::Want { shard, since, from: place } => {
+                self.on_want(group, from, shard, since, place)
+            }
+            Message::Part { shard, since, part } => self.on_part(from, shard, since, part),
+            Message::Ask(_) => Response::Ignore, // That is for the controller.
+        }
+    }
+
+    fn on_offer(&self, from: NodeId, shard: ShardId, config: ConfigNum) -> Response {
+        let place = match self.ownership(shard) {
+            Ownership::Awaiting { servers, since, place, .. } if *since == config => {
+                if !servers.contains(from) {
+                    return Response::Ignore;
+                }
+                place.clone()
+            }
+            Ownership::Absent
+            | Ownership::Serving(_)
+            | Ownership::Awaiting { .. }
+            | Ownership::Leaving { .. } => {
+                if config > self.config.num {
+                    return Response::Ignore; // It will ask when it gets there.
+                }
+                // That move is over, whatever has become of the shard since: until a group has all
+                // that a configuration gives it, it takes no other.
+                Place::End
+            }
+        };
+        Response::Answer(Message::Want { shard, since: config, from: place })
+    }
+
+    fn on_want(
+        &self,
+        group: &Group,
+        from: NodeId,
+        shard: ShardId,
+        config: ConfigNum,
+        place: Place,
+    ) -> Response {
+        match self.ownership(shard) {
+            Ownership::Leaving { servers, since, content, .. }
+                if *since == config && servers.contains(from) =>
+            {
+                if place == Place::End {
+                    return Response::Log(Entry::Discard { shard, since: config });
+                }
+                let part = Part::of(content, place, group.part_bytes);
+                Response::Answer(Message::Part { shard, since: config, part })
+            }
+            Ownership::Absent
+            | Ownership::Serving(_)
+            | Ownership::Awaiting { .. }
+            | Ownership::Leaving { .. } => Response::Ignore, // Early, or settled long since.
+        }
+    }
+
+    fn on_part(&self, from: NodeId, shard: ShardId, config: ConfigNum, part: Part) -> Response {
+        match self.ownership(shard) {
+            Ownership::Awaiting { servers, since, place, .. }
+                if *since == config && *place == part.from && servers.contains(from) =>
+            {
+                Response::Log(Entry::Install { shard, since: config, part })
+            }
+            Ownership::Absent
+            | Ownership::Serving(_)
+            | Ownership::Awaiting { .. }
+            | Ownership::Leaving { .. } => Response::Ignore, // It has that part already.
+        }
+    }
+
+    /// Applies a committed entry, and gives what a leader has to say about it. An entry that does
+    /// not fit is a repetition: it was applied before, and changes nothing.
+    pub fn apply_entry(&mut self, group: &Group, entry: &Entry) -> Said {
+        let mut said = Vec::new();
+        match entry {
+            Entry::Configure(next) => {
+                if self.is_ready_for(next) {
+                    self.configure(next);
+                    self.ask_for_what_comes(group, &mut said);
+                }
+            }
+            Entry::Install { shard, since, part } => {
+                if let Some(servers) = self.install(*shard, *since, part) {
+                    let (shard, since, from) = (*shard, *since, part.to.clone());
+                    say(&mut said, &servers, &Message::Want { shard, since, from });
+                    self.ask_for_next(group, &mut said);
+                }
+            }
+            Entry::Discard { shard, since } => self.discard(*shard, *since),
+        }
+        said
+    }
+
+    /// What a leader has to say when it begins to lead, and now and then: whatever was said before
+    /// may be lost.
+    #[must_use]
+    pub fn say_again(&self, group: &Group) -> Said {
+        let mut said = Vec::new();
+        self.ask_for_what_comes(group, &mut said);
+        for (shard, ownership) in self.iter() {
+            if let Ownership::Leaving { servers, since, .. } = ownership {
+                say(&mut said, servers, &Message::Offer { shard, since: *since });
+            }
+        }
+        said
+    }
+
+    /// Asks for the shards that are awaited, or, if there are none, for the next configuration.
+    fn ask_for_what_comes(&self, group: &Group, said: &mut Said) {
+        for (shard, ownership) in self.iter() {
+            if let Ownership::Awaiting { servers, since, place, .. } = ownership {
+                let want = Message::Want { shard, since: *since, from: place.clone() };
+                say(said, servers, &want);
+            }
+        }
+        self.ask_for_next(group, said);
+    }
+
+    fn ask_for_next(&self, group: &Group, said: &mut Said) {
+        if self.is_settled() {
+            say(said, &group.controllers, &Message::Ask(self.config.num.next()));
+        }
+    }
+}
+
+/// To all of them: only one leads, and who that is only they know.
+fn say(said: &mut Said, servers: &Servers, message: &Message) {
+    said.extend(servers.iter().map(|server| (server, message.clone())));
+}
+
+impl Debug for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask(num) => write!(f, "Ask({num})"),
+            Self::Configuration(config) => write!(f, "Configuration({config:?})"),
+            Self::Offer { shard, since } => write!(f, "Offer({shard} {since})"),
+            Self::Want { shard, since, from } => write!(f, "Want({shard} {since} from {from:?})"),
+            Self::Part { shard, since, part } => write!(f, "Part({shard} {since} {part:?})"),
+        }
+    }
+}
+
+impl Debug for Entry {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configure(config) => write!(f, "configure {config:?}"),
+            Self::Install { shard, since, part } => write!(f, "install {shard} {since} {part:?}"),
+            Self::Discard { shard, since } => write!(f, "discard {shard} {since}"),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a group has to do with a shard, and how that may change.
+
+use std::fmt::{self, Debug, Formatter};
+
+use super::config::Servers;
+use super::content::Place;
+use crate::kv::Machine;
+use crate::types::{ConfigNum, GroupId};
+
+/// What a group has to do with a shard. What holds for a phase only lies inside it.
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Ownership {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// It owns the shard, and answers for it.
+    Serving(Machine),
+    /// It owns the shard since configuration `since`, and takes it over from its former owner.
+    Awaiting {
+        /// The former owner.
+        from: GroupId,
+        /// Its servers.
+        servers: Servers,
+        /// The configuration that said so.
+        since: ConfigNum,
+        /// What has arrived, and how far that is.
+        arrived: Machine,
+        /// How far.
+        place: Place,
+    },
+    /// Configuration `since` gave the shard to another group. What it held then is kept as it was,
+    /// until that group has all of it.
+    Leaving {
+        /// The new owner.
+        to: GroupId,
+        /// Its servers.
+        servers: Servers,
+        /// The configuration that said so.
+        since: ConfigNum,
+        /// What the shard holds.
+        content: Machine,
+    },
+}
+
+/// Which of them, without what lies inside.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Phase {
+    /// See [`Ownership::Absent`].
+    Absent,
+    /// See [`Ownership::Serving`].
+    Serving,
+    /// See [`Ownership::Awaiting`].
+    Awaiting,
+    /// See [`Ownership::Leaving`].
+    Leaving,
+}
+
+/// What may become of what, and when. Everything else is a bug.
+const MOVES: [(Phase, Phase); 6] = [
+    // The first configuration with groups gives every shard to one of them, empty.
+    (Phase::Absent, Phase::Serving),
+    // A configuration gives the shard to this group, which must wait for what it holds,
+    (Phase::Absent, Phase::Awaiting),
+    // part after part,
+    (Phase::Awaiting, Phase::Awaiting),
+    // to the last.
+    (Phase::Awaiting, Phase::Serving),
+    // A configuration gives the shard to another group.
+    (Phase::Serving, Phase::Leaving),
+    // The other group has all of it.
+    (Phase::Leaving, Phase::Absent),
+];
+
+impl Ownership {
+    /// Which phase it is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Absent => Phase::Absent,
+            Self::Serving(_) => Phase::Serving,
+            Self::Awaiting { .. } => Phase::Awaiting,
+            Self::Leaving { .. } => Phase::Leaving,
+        }
+    }
+
+    /// Whether this may become `next`.
+    #[must_use]
+    pub fn may_become(&self, next: &Self) -> bool {
+        MOVES.contains(&(self.phase(), next.phase()))
+    }
+}
+
+impl Debug for Ownership {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent"),
+            Self::Serving(machine) => write!(f, "serving {machine:?}"),
+            Self::Awaiting { from, servers: _, since, arrived, place } => {
+                write!(f, "awaiting from {from} since {since}: {arrived:?} up to {place:?}")
+            }
+            Self::Leaving { to, servers: _, since, content } => {
+                write!(f, "leaving to {to} since {since}: {content:?}")
+            }
+        }
+    }
+}

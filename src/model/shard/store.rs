@@ -1,0 +1,185 @@
+//! A group's state machine: the shards it has to do with, each with its own store and sessions.
+//!
+//! It goes through the configurations one after the other, by entries of its log, so all replicas
+//! of the group agree at every entry on who owns what. Whether a request is for this group is
+//! decided when it is applied: between its receipt and its turn a shard may have gone.
+
+use std::fmt::{self, Debug, Formatter};
+
+use im::OrdMap;
+
+use super::config::{Configuration, Servers};
+use super::content::{Part, Place};
+use super::ownership::Ownership;
+use super::route::shard_of;
+use crate::kv::Machine;
+use crate::kv::command::{Key, Request};
+use crate::replica::{Answer, Standing};
+use crate::types::{ConfigNum, GroupId, ShardId};
+
+/// The shards of one group.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Shards {
+    /// The group.
+    pub group: GroupId,
+    /// The configuration that it has reached.
+    pub config: Configuration,
+    /// The shards that are not absent.
+    shards: OrdMap<ShardId, Ownership>,
+}
+
+impl Shards {
+    /// A group that has not heard of any configuration, in a cluster of so many shards.
+    #[must_use]
+    pub fn new(group: GroupId, shards: u16) -> Self {
+        Self { group, config: Configuration::initial(shards), shards: OrdMap::new() }
+    }
+
+    /// What the group has to do with a shard.
+    #[must_use]
+    pub fn ownership(&self, shard: ShardId) -> &Ownership {
+        self.shards.get(&shard).unwrap_or(&Ownership::Absent)
+    }
+
+    /// The shards that are not absent, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (ShardId, &Ownership)> {
+        self.shards.iter().map(|(shard, ownership)| (*shard, ownership))
+    }
+
+    /// Whether all that the configuration gives to the group is there. Only then does it take the
+    /// next one: what it has to hand on it must have.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.iter().any(|(_, ownership)| matches!(ownership, Ownership::Awaiting { .. }))
+    }
+
+    /// Whether the group can take this configuration now. A shard that comes back waits until it
+    /// has left.
+    #[must_use]
+    pub fn is_ready_for(&self, next: &Configuration) -> bool {
+        let leaving = |(shard, ownership): (ShardId, &Ownership)| {
+            matches!(ownership, Ownership::Leaving { .. })
+                && next.assignment.owner(shard) == Some(self.group)
+        };
+        next.num == self.config.num.next()
+            && next.assignment.len() == self.config.assignment.len()
+            && self.is_settled()
+            && !self.iter().any(leaving)
+    }
+
+    /// How a request stands before it is logged.
+    #[must_use]
+    pub fn standing<'a>(&'a self, request: &Request) -> Standing<'a> {
+        match self.ownership(self.shard_of(request.op.key())) {
+            Ownership::Serving(machine) => machine.seen(request.client, request.number).into(),
+            Ownership::Awaiting { .. } => Standing::NotYet,
+            Ownership::Absent | Ownership::Leaving { .. } => Standing::Elsewhere(self.config.num),
+        }
+    }
+
+    /// Applies a committed request; `None` if the client has moved on.
+    pub fn apply(&mut self, request: &Request) -> Option<Answer> {
+        let shard = self.shard_of(request.op.key());
+        match self.shards.get_mut(&shard) {
+            Some(Ownership::Serving(machine)) => machine.apply(request).map(Answer::Done),
+            Some(Ownership::Awaiting { .. } | Ownership::Leaving { .. } | Ownership::Absent)
+            | None => Some(Answer::Elsewhere(self.config.num)),
+        }
+    }
+
+    /// Takes the next configuration.
+    pub(super) fn configure(&mut self, next: &Configuration) {
+        let before = std::mem::replace(&mut self.config, next.clone());
+        for (shard, owner) in next.assignment.iter() {
+            let (was, is) = (before.assignment.owner(shard), owner);
+            if was == is {
+                continue;
+            }
+            if is == Some(self.group) {
+                let ownership = match was {
+                    None => Ownership::Serving(Machine::default()),
+                    Some(from) => Ownership::Awaiting {
+                        from,
+                        servers: servers(&before, from),
+                        since: next.num,
+                        arrived: Machine::default(),
+                        place: Place::START,
+                    },
+                };
+                self.set(shard, ownership);
+            } else if was == Some(self.group)
+                && let Some(to) = is
+                && let Ownership::Serving(content) = self.ownership(shard)
+            {
+                let leaving = Ownership::Leaving {
+                    to,
+                    servers: servers(next, to),
+                    since: next.num,
+                    content: content.clone(),
+                };
+                self.set(shard, leaving);
+            }
+        }
+    }
+
+    /// Adds a part to a shard that is awaited; with the last it is served. Gives the servers that
+    /// it came from, if it fits.
+    pub(super) fn install(
+        &mut self,
+        shard: ShardId,
+        config: ConfigNum,
+        part: &Part,
+    ) -> Option<Servers> {
+        let Ownership::Awaiting { from, servers, since, arrived, place } = self.ownership(shard)
+        else {
+            return None;
+        };
+        if *since != config || *place != part.from {
+            return None;
+        }
+        let (from, servers, since) = (*from, servers.clone(), *since);
+        let mut arrived = arrived.clone();
+        part.install(&mut arrived);
+        let ownership = if part.to == Place::End {
+            Ownership::Serving(arrived)
+        } else {
+            let (servers, place) = (servers.clone(), part.to.clone());
+            Ownership::Awaiting { from, servers, since, arrived, place }
+        };
+        self.set(shard, ownership);
+        Some(servers)
+    }
+
+    /// Lets go of a shard that its new owner has.
+    pub(super) fn discard(&mut self, shard: ShardId, config: ConfigNum) {
+        if matches!(self.ownership(shard), Ownership::Leaving { since, .. } if *since == config) {
+            self.set(shard, Ownership::Absent);
+        }
+    }
+
+    fn set(&mut self, shard: ShardId, next: Ownership) {
+        let now = self.ownership(shard);
+        assert!(now.may_become(&next), "{shard} was {now:?}, now {next:?}");
+        match next {
+            Ownership::Absent => drop(self.shards.remove(&shard)),
+            Ownership::Serving(_) | Ownership::Awaiting { .. } | Ownership::Leaving { .. } => {
+                self.shards.insert(shard, next);
+            }
+        }
+    }
+
+    fn shard_of(&self, key: &Key) -> ShardId {
+        shard_of(key, self.config.assignment.len() as u16)
+    }
+}
+
+/// The servers of a group that owns something in a configuration.
+fn servers(config: &Configuration, group: GroupId) -> Servers {
+    config.groups.get(&group).cloned().unwrap_or_else(|| Servers::from_iter([]))
+}
+
+impl Debug for Shards {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:?} {:?}", self.group, self.config, self.shards)
+    }
+}
