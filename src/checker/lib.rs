@@ -19,8 +19,10 @@
 //!   [`recover`]: whether a goal stays within reach; `audit`: dead messages, looked at again.
 //! - [`report`], [`trace`]: what comes out.
 //! - [`model`]: the same system for stateright's own searches.
+//! - [`examples`]: systems as they are declared to the checker.
 
 mod audit;
+pub mod examples;
 mod expand;
 mod fingerprint;
 mod frontier;

@@ -7,31 +7,61 @@ use std::borrow::Cow;
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
 
+use crate::property::{Property, Reads, view};
+use crate::system::{Boundary, System};
+
+/// An actor.
 #[derive(Clone)]
-pub(crate) enum Host {
+pub enum Host {
+    /// It hands the lock out.
     Server,
-    Client { retries: u8 },
+    /// It wants the lock once.
+    Client {
+        /// How often it asks again.
+        retries: u8,
+    },
 }
 
+/// A message.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Msg {
+pub enum Msg {
+    /// A client asks for the lock.
     Lock,
+    /// The server gives it.
     Granted,
+    /// The client gives it back.
     Unlock,
 }
 
+/// A timer.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Timer {
+pub enum Timer {
+    /// The server takes the lock for free when it fires.
     Lease,
+    /// The client is done.
     Work,
+    /// The client asks again.
     Retry,
 }
 
+/// An actor's state.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum State {
-    Server { holder: Option<Id>, queue: Vec<Id> },
-    Waiting { retries: u8 },
+pub enum State {
+    /// The server's.
+    Server {
+        /// Who has the lock, as far as the server knows.
+        holder: Option<Id>,
+        /// Who waits for it, in order.
+        queue: Vec<Id>,
+    },
+    /// A client that waits for the lock.
+    Waiting {
+        /// How often it asks again.
+        retries: u8,
+    },
+    /// A client that has the lock, as far as it knows.
     Holding,
+    /// A client that has given it back.
     Done,
 }
 
@@ -115,10 +145,14 @@ impl Actor for Host {
 }
 
 /// A lock server with clients that ask again so often.
-pub(crate) fn model(clients: usize, retries: u8) -> ActorModel<Host, (), ()> {
+#[must_use]
+pub fn model(clients: usize, retries: u8) -> ActorModel<Host, (), ()> {
     ActorModel::new((), ())
         .actor(Host::Server)
         .actors(std::iter::repeat_n(Host::Client { retries }, clients))
+        .property(Expectation::Always, "nobody waits twice", |_, state| {
+            state.actor_states.iter().all(|state| waits_twice(state).is_none())
+        })
         .property(Expectation::Always, "one holds the lock", |_, state| {
             state.actor_states.iter().filter(|state| ***state == State::Holding).count() <= 1
         })
@@ -128,4 +162,43 @@ pub(crate) fn model(clients: usize, retries: u8) -> ActorModel<Host, (), ()> {
         .property(Expectation::Sometimes, "all hold the lock", |_, state| {
             state.actor_states[1..].iter().all(|state| **state == State::Holding)
         })
+}
+
+/// The same for this checker.
+#[must_use]
+pub fn system(model: ActorModel<Host, (), ()>) -> System<Host, (), ()> {
+    let mut system = System::new(model, Boundary::Open);
+    let once = |_, state: &State| match waits_twice(state) {
+        Some(client) => Err(format!("{client:?} waits twice")),
+        None => Ok(()),
+    };
+    let two = |(first, a): (Id, &State), (second, b): (Id, &State)| {
+        let so = [a, b] == [&State::Holding; 2];
+        so.then_some(()).ok_or_else(|| format!("{first:?} and {second:?} do not both hold it"))
+    };
+    system.properties = vec![
+        Property::always("nobody waits twice", Reads::Actor(Box::new(once))),
+        Property::sometimes("two hold the lock", Reads::Pair(Box::new(two))),
+        Property::sometimes("all are done", all_clients(&State::Done)),
+        Property::sometimes("all hold the lock", all_clients(&State::Holding)),
+    ];
+    system
+}
+
+/// Whether all clients are in this state.
+fn all_clients(wanted: &'static State) -> Reads<Host, ()> {
+    Reads::Actors {
+        view: Some(Box::new(move |_, state| view(&(state == wanted)))),
+        judge: Box::new(move |states| {
+            let so = states[1..].iter().all(|state| *state == wanted);
+            so.then_some(()).ok_or_else(|| format!("not all are {wanted:?}"))
+        }),
+    }
+}
+
+/// Whom the server has on its list twice, if anybody.
+fn waits_twice(state: &State) -> Option<Id> {
+    let State::Server { holder, queue } = state else { return None };
+    let all: Vec<_> = holder.iter().chain(queue).collect();
+    (1..all.len()).find(|i| all[..*i].contains(&all[*i])).map(|i| *all[i])
 }

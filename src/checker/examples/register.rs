@@ -5,28 +5,50 @@ use std::borrow::Cow;
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Envelope, Id, Out};
 
+use crate::property::{Property, Reads, view};
+use crate::system::{Boundary, System};
+
+/// An actor.
 #[derive(Clone)]
-pub(crate) enum Host {
+pub enum Host {
+    /// It has the register.
     Server,
-    Client { writes: u8 },
+    /// It writes the register, and then reads it.
+    Client {
+        /// How often it writes.
+        writes: u8,
+    },
 }
 
+/// A message; the first number is that of the client's request.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Msg {
+pub enum Msg {
+    /// The client writes this.
     Put(u8, u8),
+    /// The client reads.
     Get(u8),
+    /// It is written.
     PutOk(u8),
+    /// This is read.
     GetOk(u8, u8),
 }
 
+/// An actor's state.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum State {
+pub enum State {
+    /// What the register holds.
     Server(u8),
-    Client { waits_for: u8, read: Option<u8> },
+    /// How far a client is.
+    Client {
+        /// The request that it waits to be answered.
+        waits_for: u8,
+        /// What it has read.
+        read: Option<u8>,
+    },
 }
 
 /// What clients asked and were told, in order.
-pub(crate) type Past = Vec<(Id, Msg)>;
+pub type Past = Vec<(Id, Msg)>;
 
 impl Host {
     fn ask(&self, id: Id, number: u8, out: &mut Out<Self>) {
@@ -83,7 +105,8 @@ impl Actor for Host {
 }
 
 /// A register with clients that write so often each.
-pub(crate) fn model(clients: usize, writes: u8) -> ActorModel<Host, (), Past> {
+#[must_use]
+pub fn model(clients: usize, writes: u8) -> ActorModel<Host, (), Past> {
     ActorModel::new((), Past::new())
         .actor(Host::Server)
         .actors(std::iter::repeat_n(Host::Client { writes }, clients))
@@ -96,23 +119,46 @@ pub(crate) fn model(clients: usize, writes: u8) -> ActorModel<Host, (), Past> {
             tells.then(|| noted(past, envelope.dst, &envelope))
         })
         .property(Expectation::Always, "what is read was written", |_, state| {
-            let written = |value| {
-                value == 0 || state.history.iter().any(|(_, msg)| written_by(msg) == Some(value))
-            };
-            state.actor_states.iter().filter_map(|state| read_by(state)).all(written)
+            unwritten(&state.history).is_none()
         })
         .property(Expectation::Always, "each reads its own last write", |model, state| {
             let clients = model.actors.iter().zip(&state.actor_states).enumerate();
-            clients.into_iter().all(|(i, (host, state))| match (host, read_by(state)) {
-                (Host::Client { writes }, Some(read)) if *writes > 0 => {
-                    read == value(Id::from(i), *writes - 1)
-                }
-                _ => true,
-            })
+            clients.into_iter().all(|(i, (host, state))| !reads_another(host, Id::from(i), state))
         })
         .property(Expectation::Sometimes, "all have read", |_, state| {
             state.actor_states[1..].iter().all(|state| read_by(state).is_some())
         })
+}
+
+/// The same for this checker. With more than one client, one may read what another has written.
+#[must_use]
+pub fn system(model: ActorModel<Host, (), Past>) -> System<Host, (), Past> {
+    let hosts = model.actors.clone();
+    let mut system = System::new(model, Boundary::Open);
+    let written = |past: &Past| match unwritten(past) {
+        Some(value) => Err(format!("{value} is read, and nobody has written it")),
+        None => Ok(()),
+    };
+    let another = move |id: Id, state: &State| {
+        let so = reads_another(&hosts[usize::from(id)], id, state);
+        so.then_some(()).ok_or_else(|| format!("{id:?} has not read what another wrote"))
+    };
+    let all = |states: &[&State]| {
+        let so = states[1..].iter().all(|state| read_by(state).is_some());
+        so.then_some(()).ok_or_else(|| "not all have read".into())
+    };
+    system.properties = vec![
+        Property::always("what is read was written", Reads::History(Box::new(written))),
+        Property::sometimes("one reads another's write", Reads::Actor(Box::new(another))),
+        Property::sometimes(
+            "all have read",
+            Reads::Actors {
+                view: Some(Box::new(|_, state| view(&read_by(state).is_some()))),
+                judge: Box::new(all),
+            },
+        ),
+    ];
+    system
 }
 
 fn noted(past: &Past, client: Id, envelope: &Envelope<&Msg>) -> Past {
@@ -121,10 +167,22 @@ fn noted(past: &Past, client: Id, envelope: &Envelope<&Msg>) -> Past {
     past
 }
 
-fn written_by(msg: &Msg) -> Option<u8> {
-    match msg {
-        Msg::Put(_, value) => Some(*value),
-        Msg::Get(_) | Msg::PutOk(_) | Msg::GetOk(..) => None,
+/// What has been read and never written before, if anything.
+fn unwritten(past: &Past) -> Option<u8> {
+    past.iter().enumerate().find_map(|(i, (_, msg))| match msg {
+        Msg::GetOk(_, value) => {
+            let wrote = |(_, msg): &(Id, Msg)| matches!(msg, Msg::Put(_, put) if put == value);
+            (*value != 0 && !past[..i].iter().any(wrote)).then_some(*value)
+        }
+        Msg::Put(..) | Msg::Get(_) | Msg::PutOk(_) => None,
+    })
+}
+
+/// Whether a client has read something else than what it wrote last.
+fn reads_another(host: &Host, id: Id, state: &State) -> bool {
+    match (host, read_by(state)) {
+        (Host::Client { writes }, Some(read)) => *writes > 0 && read != value(id, *writes - 1),
+        _ => false,
     }
 }
 

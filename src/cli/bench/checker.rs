@@ -5,8 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use checks::comparison::{self, Peer, Run};
-use checks::portfolio::{self, Check};
+use checks::comparison::{Peer, Run, Subject};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -19,11 +18,11 @@ use crate::cli::{Exit, complain};
   shardwright bench checker                    the scopes below, about ten minutes
   shardwright bench checker crash --json FILE  one of them
 
-Each check's system is searched without any reduction, so that all searches see the same states.
-What stateright would take too long for (over 5 million states) is skipped.")]
+Each check's system is searched without any reduction, so that all searches see the same states;
+`register` and `lock` are small systems of the checker's own, with cheap handlers. What stateright would take too long for (over 5 million states) is skipped.")]
 pub(crate) struct Arguments {
-    /// The checks whose systems to search
-    #[arg(default_values_t = ["sessions-replicated", "crash", "election-4"].map(String::from))]
+    /// The systems to search: names of checks, `register`, `lock`
+    #[arg(default_values_t = DEFAULT.map(String::from))]
     names: Vec<String>,
     /// On how many threads, besides one; as many as there are cores if not given
     #[arg(long)]
@@ -33,13 +32,16 @@ pub(crate) struct Arguments {
     json: Option<PathBuf>,
 }
 
+/// Each takes stateright half a minute or less.
+const DEFAULT: [&str; 5] = ["register", "lock", "sessions-replicated", "crash", "election-4"];
+
 /// More states than this are too many for stateright here.
 const MOST_STATES: usize = 5_000_000;
 
 /// One system, by all searches.
 #[derive(Serialize)]
 struct Row {
-    check: &'static str,
+    system: &'static str,
     own: Run,
     own_threaded: Run,
     stateright_bfs: Option<Run>,
@@ -49,12 +51,12 @@ struct Row {
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     let mut rows = Vec::new();
     for name in &arguments.names {
-        let Some(check) = portfolio::find(name) else {
+        let Some(subject) = Subject::find(name) else {
             complain(format!("no check is called '{name}': `shardwright check --list` shows all"));
             return Exit::Usage;
         };
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let Some(row) = measure(check, arguments.threads.unwrap_or(cores)) else {
+        let Some(row) = measure(subject, arguments.threads.unwrap_or(cores)) else {
             complain(format!(
                 "{name} did not come to its end; `shardwright check {name}` says why"
             ));
@@ -64,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
     println!("{}", table(&rows));
     if let Some(row) = rows.iter().find(|row| !row.agrees()) {
-        complain(format!("the searches of {} disagree on the number of states", row.check));
+        complain(format!("the searches of {} disagree on the number of states", row.system));
         return Exit::Failed;
     }
     if let Some(file) = &arguments.json {
@@ -77,15 +79,14 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     Exit::Ok
 }
 
-fn measure(check: &'static Check, threads: NonZeroUsize) -> Option<Row> {
-    let own = comparison::own(check, NonZeroUsize::MIN)?;
-    eprintln!("{}: {} states in {:.1} s", check.name, own.unique_states, own.seconds);
-    let own_threaded = comparison::own(check, threads)?;
-    let peer = |peer| {
-        (own.unique_states <= MOST_STATES).then(|| comparison::peer(check, NonZeroUsize::MIN, peer))
-    };
+fn measure(subject: Subject, threads: NonZeroUsize) -> Option<Row> {
+    let own = subject.own(NonZeroUsize::MIN)?;
+    eprintln!("{}: {} states in {:.1} s", subject.name(), own.unique_states, own.seconds);
+    let own_threaded = subject.own(threads)?;
+    let peer =
+        |peer| (own.unique_states <= MOST_STATES).then(|| subject.peer(NonZeroUsize::MIN, peer));
     let (stateright_bfs, stateright_dfs) = (peer(Peer::Bfs), peer(Peer::Dfs));
-    Some(Row { check: check.name, own, own_threaded, stateright_bfs, stateright_dfs })
+    Some(Row { system: subject.name(), own, own_threaded, stateright_bfs, stateright_dfs })
 }
 
 impl Row {
@@ -119,7 +120,7 @@ fn table(rows: &[Row]) -> Table {
         };
         let scaling = row.own_threaded.speedup(&row.own);
         let own = [
-            row.check.to_owned(),
+            row.system.to_owned(),
             HumanCount(row.own.unique_states as u64).to_string(),
             HumanCount(row.own.total_states as u64).to_string(),
             seconds(&row.own),

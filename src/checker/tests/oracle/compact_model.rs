@@ -1,11 +1,12 @@
 //! stateright's own searches on the compact system see what the checker's search sees.
 
+use checker::examples::{lock, register};
 use checker::{Compact, Coverage, Property, Reads, System};
 use stateright::actor::Network;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::agree::{search, system};
-use crate::models::{dice, lock, recovery, register};
+use crate::models::{dice, recovery};
 
 /// What to search, with a property that is never found, for stateright to go on to the last state.
 fn with_one_more<A, C, H>(mut system: System<A, C, H>) -> System<A, C, H>

@@ -1,11 +1,12 @@
 //! Bounds on faults and budgets, against the same bounds written plainly.
 
+use checker::examples::register;
 use checker::{Budget, Checkable, Coverage, Faults, History};
 use stateright::actor::{ActorModel, LossyNetwork, Network};
 
 use crate::agree::{search, system};
 use crate::bounded::{Bounded, Limit};
-use crate::models::{nobody, odometer, recovery, register, ticks};
+use crate::models::{nobody, odometer, recovery, ticks};
 use crate::plain;
 
 /// Compares with the plain bounds; gives the number of states.

@@ -1,10 +1,10 @@
 //! Properties of every kind: broken and reached where a plain search finds them, with the words.
 
+use checker::examples::register::{self, Host, Msg, Past, State};
 use checker::{Coverage, Expectation, Holds, Property, Reads, System, property, view};
 use stateright::actor::{ActorModel, Id, Network};
 
 use crate::agree::{assert_leads, search, steps, system};
-use crate::models::register::{self, Host, Msg, Past, State};
 use crate::plain::{self, Predicate};
 
 type Asked = Property<Host, Past>;

@@ -3,8 +3,10 @@
 //!
 //! Each test ends with how many of the six systems of each size are small enough to be compared.
 
+use checker::examples::{lock, register};
+
 use crate::agree::agree_on_all_networks;
-use crate::models::{dice, lock, nobody, recovery, register, ticks};
+use crate::models::{dice, nobody, recovery, ticks};
 
 #[test]
 fn register_with_clients() {

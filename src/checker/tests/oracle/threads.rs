@@ -1,12 +1,12 @@
 //! Any number of threads comes to the same result.
 
+use checker::examples::register::{self, Host, Past, State};
 use checker::{Boundary, Coverage, Property, Reads};
 use stateright::actor::{LossyNetwork, Network};
 
 use crate::agree::{assert_leads, search, steps, system};
 use crate::models::odometer::{self, never_adds_up_to, size};
 use crate::models::recovery;
-use crate::models::register::{self, Host, Past, State};
 
 /// Asks what is read, and what has been noted so often.
 fn goals() -> Vec<Property<Host, Past>> {
