@@ -15,7 +15,7 @@
 //! - `state`, `expand`, `network`: a state as numbers of its parts, and its successors; `hot`: what
 //!   a thread needs at hand for that.
 //! - `visited`, `frontier`, `log`, `spill`: what is remembered of millions of states.
-//! - `worker`, [`mod@search`]: the search itself; `watch`, `judge`: properties on the way;
+//! - `stage`: where a search starts; `worker`, [`mod@search`]: the search itself; `watch`, `judge`: properties on the way;
 //!   [`recover`]: whether a goal stays within reach; `audit`: dead messages, looked at again.
 //! - [`report`], [`trace`]: what comes out.
 //! - [`model`]: the same system for stateright's own searches.
@@ -36,6 +36,7 @@ pub mod recover;
 pub mod report;
 pub mod search;
 mod spill;
+mod stage;
 mod state;
 mod step;
 mod store;

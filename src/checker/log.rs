@@ -101,7 +101,7 @@ impl Log {
     }
 }
 
-/// The events that lead from a first state to the one at `place`.
+/// The events that lead from where the search started to the state at `place`.
 pub(crate) fn path(
     logs: &[Padded<Mutex<Log>>],
     mut place: Place,

@@ -13,6 +13,7 @@ use stateright::{Expectation as StaterightExpectation, Model, Property as Stater
 
 use crate::expand::{Stepper, Taken};
 use crate::property::Expectation;
+use crate::stage::Stage;
 use crate::state::State;
 use crate::step::Event;
 use crate::store::{Store, lock};
@@ -105,8 +106,8 @@ impl<A: Checkable, C: Send + Sync + 'static, H: History> Model for Compact<A, C,
 
     fn init_states(&self) -> Vec<Self::State> {
         self.with_tools(|tools| {
-            let start = tools.stepper.start();
-            start.map(|(state, fingerprint)| self.state(tools, state, fingerprint))
+            let stage = Stage::reach(&mut tools.stepper);
+            stage.map(|stage| self.state(tools, stage.state, stage.fingerprint))
         })
         .into_iter()
         .collect()

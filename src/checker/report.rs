@@ -19,9 +19,10 @@ pub const DEAD_MESSAGES: &str = "dead_messages";
 /// How much of a system has been seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Coverage {
-    /// Every reachable state within the bounds.
+    /// Every state within the bounds that is reachable from where the search started.
     Complete,
-    /// Every state as far from the first as the nearest in which a property is broken, or nearer.
+    /// Every state as far from there as the nearest in which a property is broken, or the goal
+    /// reached that ends the search, or nearer.
     UntilBroken,
     /// It was told to stop.
     Stopped,
@@ -37,6 +38,8 @@ pub struct Report<A: Checkable, H: History> {
     pub coverage: Coverage,
     /// What makes the search useless, if anything does.
     pub trouble: Option<Trouble>,
+    /// How many steps lead to where the search started: see [`crate::System::stage`].
+    pub staged: usize,
     /// States reached, each counted once; of states that differ in names only, one.
     pub unique: usize,
     /// States reached, counted each time.
@@ -70,7 +73,7 @@ pub struct Found<A: Checkable, H: History> {
     pub expectation: Expectation,
     /// What is wrong, for a broken promise.
     pub detail: String,
-    /// A shortest way there.
+    /// A shortest way there; if the search has a stage, from its end on.
     pub trace: Trace<A, H>,
 }
 

@@ -11,7 +11,7 @@ use crate::audit;
 use crate::frontier::Level;
 use crate::judge::MOST_PROPERTIES;
 use crate::log::{self, MOST_THREADS, Place};
-use crate::property::Expectation;
+use crate::property::{Expectation, Property};
 use crate::recover::{Recovered, Walk};
 use crate::report::{Coverage, DEAD_MESSAGES, Found, NO_PANIC, Report};
 use crate::spill::Spill;
@@ -86,6 +86,8 @@ struct Search<'a, A: Checkable, C, H: History> {
     options: Options<'a>,
     shared: Shared<'a>,
     workers: Vec<Worker<'a, A, C, H>>,
+    /// What leads to where it starts.
+    way: Vec<Event>,
     depth: usize,
     peak: usize,
     /// What the finished search has shown of dead messages that was not to be.
@@ -119,6 +121,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
             options,
             shared,
             workers,
+            way: Vec::new(),
             depth: 0,
             peak: 0,
             contradiction: None,
@@ -180,10 +183,10 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
     }
 
     fn levels(&mut self, progress: &mut impl FnMut(Progress)) -> io::Result<Coverage> {
-        self.workers[0].start(&self.shared)?;
+        self.way = self.workers[0].start(&self.shared)?;
         loop {
             std::mem::swap(&mut self.shared.level, &mut self.shared.next);
-            if self.is_broken() {
+            if self.is_over() {
                 return Ok(Coverage::UntilBroken);
             }
             if self.shared.level.len() == 0 {
@@ -266,11 +269,14 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         Ok(())
     }
 
-    /// Whether what must always hold has been found not to.
-    fn is_broken(&self) -> bool {
-        let properties = &self.store.system.properties;
+    /// Whether what must always hold has been found not to, or the goal is reached that ends it.
+    fn is_over(&self) -> bool {
+        let System { properties, until, .. } = &self.store.system;
         lock(&self.shared.findings).iter().any(|finding| match finding.subject {
-            Subject::Property(place) => properties[place].expectation == Expectation::Always,
+            Subject::Property(place) => {
+                let Property { name, expectation, .. } = &properties[place];
+                *expectation == Expectation::Always || *until == Some(*name)
+            }
             Subject::NoPanic | Subject::DeadMessages => true,
         })
     }
@@ -300,6 +306,7 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
         Report {
             coverage: if trouble.is_some() { Coverage::Troubled } else { coverage },
             trouble,
+            staged: self.way.len(),
             unique: progress.unique,
             generated: progress.generated,
             depth: self.depth,
@@ -336,12 +343,14 @@ impl<'a, A: Checkable, C: Sync + Send, H: History> Search<'a, A, C, H> {
 }
 
 impl<A: Checkable, C: Sync + Send, H: History> Search<'_, A, C, H> {
-    /// The events that lead to a state.
+    /// The events that lead from the first state to one that was reached.
     fn events(&self, place: Place) -> Vec<Event> {
-        log::path(&self.shared.logs, place, &self.shared.spill).unwrap_or_else(|error| {
+        let path = log::path(&self.shared.logs, place, &self.shared.spill);
+        let path = path.unwrap_or_else(|error| {
             self.store.report(Trouble::Disk { error: error.to_string() });
             Vec::new()
-        })
+        });
+        [self.way.clone(), path].concat()
     }
 
     /// A state from which a goal is out of reach.

@@ -111,6 +111,13 @@ pub enum Trouble {
         /// Parts of which kind.
         what: &'static str,
     },
+    /// A step of [`System::stage`] cannot be taken.
+    NoSuchStep {
+        /// Which, counted from 1.
+        number: usize,
+        /// The step.
+        action: String,
+    },
     /// A file that the search needs cannot be written or read.
     Disk {
         /// What went wrong.

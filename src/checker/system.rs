@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use stateright::actor::{Actor, ActorModel, Id};
 
-use crate::property::Property;
+use crate::property::{Action, Property};
 use crate::recover::Recovery;
 use crate::symmetry::Symmetry;
 
@@ -63,6 +63,14 @@ pub struct System<A: Checkable, C, H: History> {
     /// Messages that `record_msg_in` and `record_msg_out` may take note of; none: all. It saves a
     /// look-up for each step that sends none of them.
     pub recorded: Option<fn(&A::Msg) -> bool>,
+    /// The steps that lead to where the search starts; none: it starts at the first state. Then it
+    /// covers only what can be reached from there, and is a search within bounds like any other:
+    /// counts and depth are of those states, shortest ways go on from there. What is told of ways
+    /// begins at the first state. That a message is delivered once more than it was sent stateright
+    /// cannot name: such a step is taken for a delivery.
+    pub stage: Vec<Action<A>>,
+    /// The goal that ends the search when it is reached; none: it goes on to the last state.
+    pub until: Option<&'static str>,
     /// Whether a duplicating network remembers in the state which message it delivered last, as
     /// stateright's does. It does so only to tell apart states that are equal.
     pub remember_last: bool,
@@ -128,6 +136,8 @@ impl<A: Checkable, C, H: History> System<A, C, H> {
             properties: Vec::new(),
             recoveries: Vec::new(),
             recorded: None,
+            stage: Vec::new(),
+            until: None,
             remember_last: false,
         }
     }

@@ -8,6 +8,7 @@ use crate::expand::{Stepper, Taken};
 use crate::frontier::{Level, Segment, Stored};
 use crate::log::{Log, Place, Record};
 use crate::spill::Spill;
+use crate::stage::Stage;
 use crate::state::State;
 use crate::step::Event;
 use crate::store::{Store, lock};
@@ -147,9 +148,11 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
         }
     }
 
-    /// Enters the state that the system starts from.
-    pub(crate) fn start(&mut self, shared: &Shared<'_>) -> io::Result<()> {
-        if let Some((state, fingerprint)) = self.stepper.start() {
+    /// Enters the state that the search starts from; gives what leads there.
+    pub(crate) fn start(&mut self, shared: &Shared<'_>) -> io::Result<Vec<Event>> {
+        let mut way = Vec::new();
+        if let Some(Stage { state, fingerprint, events }) = Stage::reach(&mut self.stepper) {
+            way = events;
             let candidate = Candidate { state, fingerprint, ..Candidate::default() };
             let counts = &shared.counts[self.thread as usize].0;
             add(&counts.generated, 1);
@@ -163,7 +166,8 @@ impl<'a, A: Checkable, C, H: History> Worker<'a, A, C, H> {
                 note_once(shared, Subject::DeadMessages, first, None, words);
             }
         }
-        self.flush_reached(shared)
+        self.flush_reached(shared)?;
+        Ok(way)
     }
 
     /// Expands segments of the level until none is left or the search has to pause.

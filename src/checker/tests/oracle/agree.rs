@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use checker::{
     Boundary, Checkable, Coverage, Found, History, Options, Property, Reads, Report, System,
 };
-use stateright::actor::{ActorModel, LossyNetwork, Network};
+use stateright::actor::{ActorModel, ActorModelState, LossyNetwork, Network};
 use stateright::{Checker, Expectation, Model};
 
 use crate::plain::{self, Predicate, Seen};
@@ -59,23 +59,25 @@ pub(crate) fn steps<A: Checkable, H: History>(
     report.found(property).map(|found| found.trace.steps.len())
 }
 
-/// What a plain search over stateright's model sees; each property is looked for broken (*always*),
-/// or reached (*sometimes*).
+/// Each property of the model, to look for broken (*always*) or reached (*sometimes*).
+pub(crate) fn predicates<'a, A: Checkable, C, H: History>(
+    model: &'a ActorModel<A, C, H>,
+) -> Vec<Predicate<'a, ActorModelState<A, H>>> {
+    let predicate = |property: &'a stateright::Property<_>| -> Predicate<'a, _> {
+        let always = property.expectation == Expectation::Always;
+        Box::new(move |state| (property.condition)(model, state) != always)
+    };
+    model.properties.iter().map(predicate).collect()
+}
+
+/// What a plain search over stateright's model sees.
 pub(crate) fn look<A, C, H>(model: &ActorModel<A, C, H>, most: usize) -> Option<Seen>
 where
     A: Checkable,
     A::State: Eq,
     H: History + Eq,
 {
-    let wanted: Vec<Predicate<'_, _>> = model
-        .properties
-        .iter()
-        .map(|property| -> Predicate<'_, _> {
-            let always = property.expectation == Expectation::Always;
-            Box::new(move |state| (property.condition)(model, state) != always)
-        })
-        .collect();
-    plain::search(model, &wanted, most)
+    plain::search(model, &predicates(model), most)
 }
 
 /// Compares everything that can be compared; gives whether the system was small enough.

@@ -15,6 +15,7 @@ mod random_tables;
 mod reads;
 mod recover;
 mod small_models;
+mod staged;
 mod symmetry;
 mod threads;
 mod timer_sets;

@@ -27,7 +27,20 @@ where
     M: Model,
     M::State: Clone + Eq + Hash,
 {
-    let mut level = model.init_states();
+    search_from(model, model.init_states(), wanted, most)
+}
+
+/// The same, from these states.
+pub(crate) fn search_from<M>(
+    model: &M,
+    mut level: Vec<M::State>,
+    wanted: &[Predicate<'_, M::State>],
+    most: usize,
+) -> Option<Seen>
+where
+    M: Model,
+    M::State: Clone + Eq + Hash,
+{
     level.retain(|state| model.within_boundary(state));
     let mut seen: HashSet<M::State> = level.iter().cloned().collect();
     let mut generated = level.len();

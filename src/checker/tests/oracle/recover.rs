@@ -2,23 +2,29 @@
 
 use std::borrow::Cow;
 
+use checker::property::Action;
 use checker::{Boundary, Coverage, Expectation, Recovered, Recovery, Report, System};
-use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
+use stateright::actor::{Actor, ActorModel, ActorModelAction, Id, Network, Out, model_timeout};
 
 use crate::agree::search;
 
 /// Walks from place to place, whichever timer fires first.
-struct Walker;
+pub(crate) struct Walker;
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-enum Timer {
+pub(crate) enum Timer {
     To(u8),
     /// Where only a fault leads.
     Thrown(u8),
 }
 
-const GOAL: u8 = 3;
-const PIT: u8 = 7;
+pub(crate) const GOAL: u8 = 3;
+pub(crate) const PIT: u8 = 7;
+
+/// The step to a place.
+pub(crate) fn to(place: u8) -> Action<Walker> {
+    ActorModelAction::Timeout(Id::from(0), Timer::To(place))
+}
 
 /// From where one can get where. From 9, the last to be reached, the way leads back to the start.
 fn ways(place: u8) -> &'static [Timer] {
@@ -57,18 +63,22 @@ impl Actor for Walker {
     }
 }
 
-fn walked(recovery: Recovery<Walker>, threads: usize) -> Report<Walker, ()> {
+pub(crate) fn walker(recovery: Recovery<Walker>) -> System<Walker, (), ()> {
     let model = ActorModel::new((), ())
         .actor(Walker)
         .init_network(Network::new_unordered_nonduplicating([]));
     let mut system = System::new(model, Boundary::Open);
     system.recoveries = vec![recovery];
-    let report = search(system, threads);
+    system
+}
+
+fn walked(recovery: Recovery<Walker>, threads: usize) -> Report<Walker, ()> {
+    let report = search(walker(recovery), threads);
     assert_eq!((report.coverage, report.unique), (Coverage::Complete, 7));
     report
 }
 
-fn recovery(has_room: fn(u8) -> bool, is_fault: fn(&Timer) -> bool) -> Recovery<Walker> {
+pub(crate) fn recovery(has_room: fn(u8) -> bool, is_fault: fn(&Timer) -> bool) -> Recovery<Walker> {
     Recovery {
         name: "home",
         goal: Box::new(|places| *places[0] == GOAL),
@@ -77,7 +87,7 @@ fn recovery(has_room: fn(u8) -> bool, is_fault: fn(&Timer) -> bool) -> Recovery<
     }
 }
 
-fn thrown(timer: &Timer) -> bool {
+pub(crate) fn thrown(timer: &Timer) -> bool {
     matches!(timer, Timer::Thrown(_))
 }
 
