@@ -21,7 +21,7 @@ pub fn find(system: &System, promise: &Property) -> Option<Counterexample> {
     let path = shortest(system, |state| !promise.holds(state))?;
     let (steps, last) = tell(system, &path);
     let detail = promise.judge(&last).err().map(|violation| violation.detail).unwrap_or_default();
-    Some(Counterexample { property: promise.name.to_owned(), detail, steps })
+    Some(Counterexample { property: promise.name.to_owned(), detail, staged: 0, steps })
 }
 
 /// Finds a shortest path to a state that is `wanted`: which action to take at each state on the

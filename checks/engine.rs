@@ -14,11 +14,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use checker::Recovered;
 use model::properties::progress;
 use model::violation;
 
 use crate::portfolio::Check;
-use crate::report::{PropertyReport, Report, Verdict};
+use crate::report::{PropertyReport, Report, Staged, Verdict};
+use crate::stage::Stage;
 use crate::story::Counterexample;
 
 /// What searches.
@@ -51,6 +53,8 @@ pub struct Options<'a> {
     pub threads: NonZeroUsize,
     /// How many bytes the own engine may take, if that is bounded.
     pub memory: Option<usize>,
+    /// Where the own engine starts, if not at the first state.
+    pub stage: Option<&'a Stage>,
     /// Ends a search of the own engine when it becomes true.
     pub stop: &'a AtomicBool,
 }
@@ -62,7 +66,7 @@ impl Options<'static> {
     /// The default engine on so many threads, to the end.
     #[must_use]
     pub fn on(threads: NonZeroUsize) -> Self {
-        Self { engine: Engine::default(), threads, memory: None, stop: &NEVER }
+        Self { engine: Engine::default(), threads, memory: None, stage: None, stop: &NEVER }
     }
 }
 
@@ -104,8 +108,8 @@ struct Search {
     complete: bool,
     discovered: BTreeSet<&'static str>,
     error: Option<String>,
-    /// Whether everything can still get done from every state, if that was asked.
-    recoverable: Option<bool>,
+    /// Whether everything can still get done from every state, if that was asked, and answered.
+    recovered: Option<Recovered>,
     peak_memory: Option<usize>,
     collision_probability: Option<f64>,
     counterexample: Option<Counterexample>,
@@ -122,7 +126,7 @@ impl Search {
             complete: false,
             discovered: BTreeSet::new(),
             error: Some(format!("the search broke down: {error}")),
-            recoverable: None,
+            recovered: None,
             peak_memory: None,
             collision_probability: None,
             counterexample: None,
@@ -130,8 +134,9 @@ impl Search {
     }
 }
 
-/// Runs `check` and reports.
+/// Runs `check` and reports. Only the project's own engine can start from a stage.
 pub fn run(check: &Check, options: Options<'_>, progress: impl FnMut(Progress)) -> Report {
+    assert!(options.stage.is_none() || options.engine == Engine::Own, "stateright has no stages");
     let start = Instant::now();
     let search = catch_unwind(AssertUnwindSafe(|| match options.engine {
         Engine::Own => compact::search(check, options, progress),
@@ -143,6 +148,8 @@ pub fn run(check: &Check, options: Options<'_>, progress: impl FnMut(Progress)) 
 }
 
 fn report(check: &Check, options: Options<'_>, search: Search, seconds: f64) -> Report {
+    // What lies behind a stage says nothing of the rest.
+    let passed = if options.stage.is_some() { Verdict::PassedFromStage } else { Verdict::Passed };
     let mut properties: Vec<_> = check
         .properties()
         .into_iter()
@@ -151,34 +158,38 @@ fn report(check: &Check, options: Options<'_>, search: Search, seconds: f64) -> 
             let verdict = match (property.goal, discovered, search.complete) {
                 (true, true, _) => Verdict::Passed,
                 (false, true, _) => Verdict::Failed,
-                (true, false, true) => Verdict::Failed, // A goal out of reach.
-                (false, false, true) => Verdict::Passed,
+                (true, false, true) => absent(options), // A goal out of reach.
+                (false, false, true) => passed,
                 (_, false, false) => Verdict::Incomplete,
             };
             PropertyReport { name: property.name, kind: property.word(), verdict }
         })
         .collect();
-    if let Some(recoverable) = search.recoverable {
-        let verdict = match (recoverable, search.complete) {
-            (true, true) => Verdict::Passed,
-            (false, true) => Verdict::Failed,
-            (_, false) => Verdict::Incomplete,
+    if options.engine == Engine::Own {
+        let verdict = match search.recovered.filter(|_| search.complete) {
+            None => Verdict::Incomplete,
+            Some(Recovered { traps: 1.., .. }) => Verdict::Failed,
+            Some(Recovered { with_room: 0, .. }) => absent(options), // It is said of no state.
+            Some(_) => passed,
         };
         properties.push(PropertyReport { name: progress::NAME, kind: "progress", verdict });
     }
     let failed = properties.iter().any(|p| p.verdict == Verdict::Failed);
-    // stateright's searches count every renaming of a state.
-    let comparable = options.engine == Engine::Own || !check.bounds().symmetry;
+    // stateright's searches count every renaming of a state; behind a stage are not all.
+    let comparable =
+        options.stage.is_none() && (options.engine == Engine::Own || !check.bounds().symmetry);
     let pinned = search.unique as u64 == check.unique_states || !comparable;
     let verdict = match (failed, search.complete) {
         (true, _) => Verdict::Failed,
         (false, false) => Verdict::Incomplete,
         (false, true) if !pinned => Verdict::Failed,
-        (false, true) => Verdict::Passed,
+        (false, true) => passed,
     };
+    let staged = |stage: &Stage| Staged { from: stage.name.clone(), steps: stage.actions.len() };
     Report {
         name: check.name,
         verdict,
+        stage: options.stage.map(staged),
         unique_states: search.unique as u64,
         pinned_unique_states: check.unique_states,
         total_states: search.total as u64,
@@ -193,4 +204,9 @@ fn report(check: &Check, options: Options<'_>, search: Search, seconds: f64) -> 
         bounds: check.bounds(),
         counterexample: search.counterexample,
     }
+}
+
+/// How it ends that a complete search has not seen what it had to: behind a stage that is no fault.
+fn absent(options: Options<'_>) -> Verdict {
+    if options.stage.is_some() { Verdict::Incomplete } else { Verdict::Failed }
 }

@@ -8,4 +8,5 @@ pub mod portfolio;
 pub mod recorded;
 pub mod replay;
 pub mod report;
+pub mod stage;
 pub mod story;

@@ -60,7 +60,7 @@ pub struct Replayed {
     /// What is wrong in the last state with the property that was broken; nothing if it holds, or
     /// if it is not a property of states.
     pub broken: Option<String>,
-    actions: Vec<Action>,
+    pub(crate) actions: Vec<Action>,
 }
 
 /// Takes the steps of a recording again.
@@ -138,7 +138,7 @@ mod tests {
         let found = report.found("all_done").expect("a way to it");
         let steps = story::tell(&check.system(), &found.trace);
         let counterexample =
-            Counterexample { property: "all_done".into(), detail: String::new(), steps };
+            Counterexample { property: "all_done".into(), detail: String::new(), staged: 0, steps };
         Recording { check: check.name.into(), counterexample }
     }
 

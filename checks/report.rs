@@ -12,9 +12,13 @@ use crate::story::Counterexample;
 pub enum Verdict {
     /// It holds in every state within the bounds; or the goal is reached.
     Passed,
+    /// It holds in every state that can be reached from where a staged search started. Nothing is
+    /// known of the others.
+    #[serde(rename = "passed from stage")]
+    PassedFromStage,
     /// It does not hold; or the goal is out of reach; or the states are not as many as pinned.
     Failed,
-    /// The search ended before its last state. Nothing is known.
+    /// The search ended before its last state, or it was staged and cannot say. Nothing is known.
     Incomplete,
 }
 
@@ -24,6 +28,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Passed => "passed",
+            Self::PassedFromStage => "passed from stage",
             Self::Failed => "failed",
             Self::Incomplete => "incomplete",
         }
@@ -37,9 +42,11 @@ pub struct Report {
     pub name: &'static str,
     /// How it has ended.
     pub verdict: Verdict,
+    /// Where it started, if not at the first state: all else here is about what lies behind.
+    pub stage: Option<Staged>,
     /// States reached, each counted once.
     pub unique_states: u64,
-    /// How many there are to be.
+    /// How many there are to be, of those that are reached from the first state.
     pub pinned_unique_states: u64,
     /// States reached, counted each time.
     pub total_states: u64,
@@ -64,6 +71,15 @@ pub struct Report {
     pub bounds: Bounds,
     /// How a promise is broken, if one is.
     pub counterexample: Option<Counterexample>,
+}
+
+/// Where a staged search started.
+#[derive(Clone, Debug, Serialize)]
+pub struct Staged {
+    /// What is said to lead there: a goal, or a file.
+    pub from: String,
+    /// How many steps do.
+    pub steps: usize,
 }
 
 /// How a property has ended.

@@ -16,6 +16,9 @@ pub struct Counterexample {
     pub property: String,
     /// What is wrong in the last state.
     pub detail: String,
+    /// How many of the steps only lead to where the search started: see [`crate::stage`].
+    #[serde(default)]
+    pub staged: usize,
     /// The steps to it.
     pub steps: Vec<Step>,
 }
@@ -75,12 +78,26 @@ pub fn tell(system: &System, trace: &Trace<Host, History>) -> Vec<Step> {
 }
 
 impl Counterexample {
+    /// How many steps it takes, and that it takes no fewer: in words, for a whole sentence.
+    #[must_use]
+    pub fn length(&self) -> String {
+        let (all, staged) = (self.steps.len(), self.staged);
+        match staged {
+            0 => format!("It takes {all} steps, and no fewer"),
+            _ => format!(
+                "It takes {all} steps: {staged} to where the search started, and from there {}, \
+                 and no fewer",
+                all - staged
+            ),
+        }
+    }
+
     /// The story as a page: what is wrong, a sequence diagram, and every step with what it changes.
     #[must_use]
     pub fn to_markdown(&self, check: &str) -> String {
-        let Self { property, detail, steps } = self;
+        let Self { property, detail, steps, .. } = self;
         let mut page = format!("# {property} is broken in {check}\n\n{detail}\n\n");
-        page += &format!("It takes {} steps, and no fewer.\n\n", steps.len());
+        page += &format!("{}.\n\n", self.length());
         page += &format!("```mermaid\n{}```\n", self.to_mermaid());
         for (number, step) in steps.iter().enumerate() {
             let _infallible = write!(page, "\n{}. {}\n", number + 1, step.action);

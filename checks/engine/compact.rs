@@ -1,8 +1,8 @@
 //! The project's own search.
 
-use checker::{Coverage, Report, Trouble};
+use checker::{Coverage, Report, System, Trouble};
 use model::properties::Property;
-use model::system::{History, Host};
+use model::system::{History, Host, Scope};
 
 use super::{Kept, Options, Progress, Search, system};
 use crate::portfolio::Check;
@@ -21,10 +21,7 @@ pub(super) fn search(
         complete: report.coverage == Coverage::Complete,
         discovered: report.found.iter().map(|found| found.property).collect(),
         error: error(&report),
-        // Of no state at all it would say nothing.
-        recoverable: Some(
-            report.recovered.iter().all(|(_, walked)| walked.traps == 0 && walked.with_room > 0),
-        ),
+        recovered: report.recovered.first().map(|(_, walked)| *walked),
         peak_memory: Some(report.peak_memory),
         collision_probability: Some(report.collision_probability()),
         counterexample: counterexample(check, &report),
@@ -38,13 +35,36 @@ pub(crate) fn run(
     properties: &[Property],
     recoverable: bool,
     options: Options<'_>,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> Report<Host, History> {
     let scope = (check.scope)();
     let mut system = system::system(&scope, properties);
     if recoverable {
         system.recoveries.push(system::recovery(&scope));
     }
+    if let Some(stage) = options.stage {
+        system.stage.clone_from(&stage.actions);
+    }
+    drive(system, options, progress)
+}
+
+/// Searches the system of `check` until this goal is reached.
+pub(crate) fn until(
+    check: &Check,
+    goal: &Property,
+    options: Options<'_>,
+    progress: impl FnMut(Progress),
+) -> Report<Host, History> {
+    let mut system = system::system(&(check.scope)(), std::slice::from_ref(goal));
+    system.until = Some(goal.name);
+    drive(system, options, progress)
+}
+
+fn drive(
+    system: System<Host, Scope, History>,
+    options: Options<'_>,
+    mut progress: impl FnMut(Progress),
+) -> Report<Host, History> {
     let Options { threads, memory, stop, .. } = options;
     checker::search(system, checker::Options { threads, memory, stop }, |now| {
         progress(Progress {
@@ -72,6 +92,7 @@ pub(crate) fn counterexample(
     Some(Counterexample {
         property: found.property.to_owned(),
         detail: found.detail.clone(),
+        staged: report.staged,
         steps: story::tell(&check.system(), &found.trace),
     })
 }
@@ -100,6 +121,9 @@ fn words(trouble: &Trouble) -> String {
             format!("the property {property} panicked: {message}")
         }
         Trouble::TooMany { what } => format!("there are more {what} than can be numbered"),
+        Trouble::NoSuchStep { number, action } => {
+            format!("step {number} of the stage cannot be taken: {action}")
+        }
         Trouble::Disk { error } => format!("what does not fit into memory cannot be kept: {error}"),
     }
 }

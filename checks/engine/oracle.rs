@@ -61,7 +61,7 @@ pub(super) fn search(
         complete,
         discovered,
         error: None,
-        recoverable: None, // stateright cannot ask.
+        recovered: None, // stateright cannot ask.
         peak_memory: None,
         collision_probability: None,
         counterexample,

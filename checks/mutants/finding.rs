@@ -40,7 +40,7 @@ pub fn of_check(check: &Check, threads: NonZeroUsize) -> Finding {
     let report = engine::run(check, Options::on(threads), |_| {});
     match report.verdict {
         Verdict::Passed => Finding::Holds,
-        Verdict::Failed | Verdict::Incomplete => {
+        Verdict::PassedFromStage | Verdict::Failed | Verdict::Incomplete => {
             let failed = report.properties.iter().filter(|p| p.verdict == Verdict::Failed);
             let failed: Vec<_> = failed.map(|p| p.name).collect();
             Finding::Unclear(format!(
@@ -89,7 +89,7 @@ fn of_goal(check: &Check, name: &str, threads: NonZeroUsize) -> Finding {
     match report.properties.iter().find(|property| property.name == name).map(|p| p.verdict) {
         Some(Verdict::Passed) => Finding::Holds,
         Some(Verdict::Failed) => Finding::OutOfReach { states: report.unique_states as usize },
-        Some(Verdict::Incomplete) | None => {
+        Some(Verdict::PassedFromStage | Verdict::Incomplete) | None => {
             Finding::Unclear(format!("the search of {} ended early", check.name))
         }
     }

@@ -1,5 +1,7 @@
 //! `shardwright check`: searches bounded systems to their last state.
 
+mod stage;
+
 use std::fs;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use checks::engine::{self, Engine, Kept, Options, Progress};
 use checks::portfolio::{self, Check, Tier};
 use checks::replay::Recording;
-use checks::report::{Report, Verdict};
+use checks::report::{Report, Staged, Verdict};
 use checks::story::Counterexample;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -28,6 +30,10 @@ use super::{Exit, complain};
   shardwright check --tier full --json report.json
   shardwright check core --engine stateright   the same, by stateright's own search
   shardwright check --tier full --memory 8     in at most 8 GiB
+  shardwright check core --after all_done      only what comes after the nearest state of this goal
+  shardwright check core --from DIR/core.json  only what comes after a recorded way
+
+A search that starts from such a stage sees nothing else: it can only pass from that stage.
 
 Exit code: 0 all passed and complete, 1 a property failed, 2 usage, 3 incomplete.")]
 pub(crate) struct Arguments {
@@ -52,6 +58,13 @@ pub(crate) struct Arguments {
     /// read
     #[arg(long, value_name = "DIR")]
     counterexamples: Option<PathBuf>,
+    /// Search one check only from where a recorded way ends: CHECK.json of `--counterexamples`
+    #[arg(long, value_name = "FILE", conflicts_with = "after")]
+    from: Option<PathBuf>,
+    /// Search one check only from the nearest state that satisfies this goal of it; the way there
+    /// is recorded with counterexamples, as CHECK-GOAL.json
+    #[arg(long, value_name = "GOAL")]
+    after: Option<String>,
     /// List the checks instead of running them
     #[arg(long)]
     list: bool,
@@ -118,8 +131,14 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         engine,
         threads: arguments.threads.unwrap_or(cores),
         memory: arguments.memory.map(|gib| gib.get().saturating_mul(1 << 30)),
+        stage: None,
         stop: &STOP,
     };
+    let stage = match stage::choose(arguments, &checks, options) {
+        Ok(stage) => stage,
+        Err(exit) => return exit,
+    };
+    let options = Options { stage: stage.as_ref(), ..options };
     let reports: Vec<_> = checks.iter().map(|check| run_one(check, options)).collect();
     println!("{}", table(&reports));
     for report in &reports {
@@ -160,12 +179,17 @@ fn describe(check: &Check) {
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 fn run_one(check: &Check, options: Options<'_>) -> Report {
+    shown(check, |progress| engine::run(check, options, progress))
+}
+
+/// Shows how far a search is while it runs.
+fn shown<T>(check: &Check, search: impl FnOnce(&mut dyn FnMut(Progress)) -> T) -> T {
     let terminal = stderr().is_terminal();
     let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::default_spinner());
     bar.enable_steady_tick(Duration::from_millis(100));
     let mut told = Duration::ZERO;
-    let report = engine::run(check, options, |progress| {
+    let found = search(&mut |progress| {
         if terminal {
             bar.set_message(line(check, &progress));
         } else if progress.elapsed >= told + TELL_EVERY {
@@ -174,7 +198,7 @@ fn run_one(check: &Check, options: Options<'_>) -> Report {
         }
     });
     bar.finish_and_clear();
-    report
+    found
 }
 
 fn line(check: &Check, progress: &Progress) -> String {
@@ -228,10 +252,13 @@ fn table(reports: &[Report]) -> Table {
     table
 }
 
-/// Says what is wrong with a check that has not passed.
+/// Says what is wrong with a check that has not passed, and what a staged one has not seen.
 fn explain(report: &Report) {
+    if let Some(stage) = &report.stage {
+        limit(report, stage);
+    }
     match report.verdict {
-        Verdict::Passed => return,
+        Verdict::Passed | Verdict::PassedFromStage => return,
         Verdict::Incomplete => {
             let why = report.error.as_deref().unwrap_or("it ended before its last state");
             println!("\n{} is incomplete: {why}", report.name);
@@ -242,7 +269,10 @@ fn explain(report: &Report) {
         println!("  {} ({}) does not hold", property.name, property.kind);
     }
     let pinned = report.pinned_unique_states;
-    if report.verdict == Verdict::Failed && report.counterexample.is_none() {
+    if report.verdict == Verdict::Failed
+        && report.counterexample.is_none()
+        && report.stage.is_none()
+    {
         println!("  {} states were found, {pinned} are pinned", report.unique_states);
     }
     if let Some(counterexample) = &report.counterexample {
@@ -250,9 +280,23 @@ fn explain(report: &Report) {
     }
 }
 
+/// Says what a staged search has looked at, and what it cannot tell.
+fn limit(report: &Report, Staged { from, steps }: &Staged) {
+    println!(
+        "\n{} was searched from {from} on, {steps} steps from its first state: this says nothing \
+         of states that are not reached from there",
+        report.name
+    );
+    if report.verdict == Verdict::PassedFromStage {
+        for property in report.properties.iter().filter(|p| p.verdict == Verdict::Incomplete) {
+            println!("  {} ({}) cannot be told from there", property.name, property.kind);
+        }
+    }
+}
+
 fn tell(counterexample: &Counterexample) {
     println!("\n{}: {}", counterexample.property, counterexample.detail);
-    println!("in {} steps, and in no fewer:\n", counterexample.steps.len());
+    println!("{}:\n", counterexample.length());
     for (number, step) in counterexample.steps.iter().enumerate() {
         println!("{:>3}. {}\n{}", number + 1, step.action, step.changes);
     }
@@ -266,10 +310,15 @@ fn record(folder: &Path, reports: &[Report]) -> std::io::Result<()> {
         let page = counterexample.to_markdown(report.name);
         fs::write(folder.join(report.name).with_extension("md"), page)?;
         let recording = Recording { check: report.name.to_owned(), counterexample };
-        let json = serde_json::to_string_pretty(&recording)?;
-        fs::write(folder.join(report.name).with_extension("json"), json)?;
+        write_recording(folder, report.name, &recording)?;
     }
     Ok(())
+}
+
+fn write_recording(folder: &Path, name: &str, recording: &Recording) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let json = serde_json::to_string_pretty(recording)?;
+    fs::write(folder.join(name).with_extension("json"), json)
 }
 
 fn write_json(file: &PathBuf, reports: &[Report]) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
 //! `shardwright replay`: takes a recorded counterexample again.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use checks::replay::{self, Recording};
 
@@ -23,23 +23,25 @@ pub(crate) struct Arguments {
     explore: bool,
 }
 
+/// Reads a recording; complains if that cannot be done.
+pub(super) fn load(file: &Path) -> Result<Recording, Exit> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        complain(format!("cannot read {}: {error}", file.display()));
+        Exit::Usage
+    })?;
+    serde_json::from_str(&text).map_err(|error| {
+        let file = file.display();
+        complain(format!(
+            "{file} is no recording ({error}): `check --counterexamples DIR` makes one"
+        ));
+        Exit::Usage
+    })
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let file = arguments.file.display();
-    let text = match fs::read_to_string(&arguments.file) {
-        Ok(text) => text,
-        Err(error) => {
-            complain(format!("cannot read {file}: {error}"));
-            return Exit::Usage;
-        }
-    };
-    let recording: Recording = match serde_json::from_str(&text) {
+    let recording = match load(&arguments.file) {
         Ok(recording) => recording,
-        Err(error) => {
-            complain(format!(
-                "{file} is no recording ({error}): `check --counterexamples DIR` makes one"
-            ));
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     let replayed = match replay::replay(&recording) {
         Ok(replayed) => replayed,
