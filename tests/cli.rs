@@ -125,6 +125,48 @@ fn senseless_requests_are_refused_before_anything_is_sent() {
     refuses(&["serve", "--config", &file, "--node", "7"], 1, "has no node 7");
 }
 
+/// Where a check may start, that it says so, and what it refuses to start from.
+#[test]
+fn check_from_a_stage_claims_no_more_than_it_saw() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (recording, json) = (path("one-term-committed.json"), path("report.json"));
+    let records = path("");
+    let after = ["--after", "committed", "--counterexamples", &records];
+    let from = ["--from", &recording, "--json", &json];
+    for stage in [after, from] {
+        let output = run(&[&["check", "one-term"], &stage[..]].concat());
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(told.contains("passed from stage"), "{told}");
+        assert!(!told.replace("passed from stage", "").contains("passed"), "{told}");
+        assert!(told.contains("says nothing of states that are not reached from there"), "{told}");
+    }
+    let reports: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    let report = &reports[0];
+    assert_eq!(report["verdict"], "passed from stage");
+    assert_eq!(report["stage"]["from"], recording.as_str());
+    assert!(report["unique_states"].as_u64() < report["pinned_unique_states"].as_u64());
+    assert_eq!(run(&["replay", &recording]).status.code(), Some(0), "the goal is reached");
+
+    let way = fs::read_to_string(&recording).unwrap();
+    fs::write(path("impossible.json"), way.replace(r#""action": "n"#, r#""action": "m"#)).unwrap();
+    fs::write(path("damaged.json"), &way[..way.len() / 2]).unwrap();
+    for (check, file, complaint) in [
+        ("one-term", "impossible.json", "step 1 cannot be taken any more"),
+        ("one-term", "damaged.json", "is no recording"),
+        ("one-term", "nowhere.json", "cannot read"),
+        ("core", "one-term-committed.json", "is recorded of the check one-term, not of core"),
+    ] {
+        refuses(&["check", check, "--from", &path(file)], 2, complaint);
+    }
+    refuses(&["check", "one-term", "--after", "peace"], 2, "its goals are all_done, committed");
+    refuses(&["check", "--after", "committed"], 2, "are for one check: name it");
+    let stateright = ["check", "one-term", "--after", "committed", "--engine", "stateright"];
+    refuses(&stateright, 2, "only the project's own engine");
+}
+
 #[test]
 fn value_over_the_limit_is_refused_by_the_library_too() {
     let config = Config::new(1);

@@ -5,9 +5,13 @@ use std::num::NonZeroUsize;
 use checks::counterexample::shortest;
 use checks::engine::{self, Options};
 use checks::portfolio::{self, Check};
+use checks::replay::{Recording, replay};
 use checks::report::{Report, Verdict};
-use model::properties::goals;
-use model::system::Scope;
+use checks::stage::{self, Stage};
+use checks::story::Step;
+use model::properties::{Holds, Property, Reads, goals};
+use model::system::{Scope, SystemState};
+use model::violation::Violation;
 
 fn small() -> Check {
     *portfolio::find("election-5").expect("a check of that name")
@@ -46,6 +50,71 @@ fn goal_out_of_reach_fails() {
     assert_eq!(report.verdict, Verdict::Failed);
     assert_eq!(verdict_of(&report, "leader_replaced"), Verdict::Failed);
     assert_eq!(verdict_of(&report, "election_safety"), Verdict::Passed);
+}
+
+/// Searches a check from the nearest state that satisfies this goal.
+fn staged(check: &Check, goal: &str) -> Report {
+    let options = Options::on(NonZeroUsize::MIN);
+    let way = stage::way_to(goal, check, options, |_| {}).expect("a way to it");
+    let stage = Stage::at_end_of(&way, check, goal.into()).expect("the same code");
+    let report = engine::run(check, Options { stage: Some(&stage), ..options }, |_| {});
+    let told = report.stage.as_ref().expect("where it started");
+    assert_eq!((told.from.as_str(), told.steps), (goal, way.counterexample.steps.len()));
+    report
+}
+
+#[test]
+fn staged_search_passes_from_its_stage_only() {
+    let check = *portfolio::find("one-term").expect("a check of that name");
+    let report = staged(&check, "committed");
+    assert_eq!(report.verdict, Verdict::PassedFromStage);
+    assert!(report.unique_states < check.unique_states, "pinned are all: that is no failure");
+    assert_eq!(verdict_of(&report, "all_done"), Verdict::Passed);
+    assert_eq!(verdict_of(&report, "log_matching"), Verdict::PassedFromStage);
+}
+
+#[test]
+fn staged_search_says_nothing_of_what_it_comes_too_late_for() {
+    let check = *portfolio::find("one-term").expect("a check of that name");
+    let report = staged(&check, "all_done");
+    assert_eq!(report.verdict, Verdict::PassedFromStage);
+    assert_eq!(verdict_of(&report, "read_sees_write"), Verdict::Incomplete);
+    assert_eq!(verdict_of(&report, "recoverable"), Verdict::Incomplete);
+}
+
+#[test]
+fn promise_broken_behind_a_stage_is_told_from_the_first_state() {
+    const NEVER: Property = Property {
+        name: "never_done",
+        statement: "Something is always left to be done.",
+        goal: false,
+        reads: Reads::State(not_done),
+    };
+    fn not_done(state: &SystemState) -> Holds {
+        let done = goals::ALL_DONE.holds(state);
+        if done { Err(Violation::new(NEVER.name, "all is done")) } else { Ok(()) }
+    }
+    let check = *portfolio::find("one-term").expect("a check of that name");
+    let way = stage::way_to("committed", &check, Options::on(NonZeroUsize::MIN), |_| {});
+    let way = way.expect("a way to it");
+    let stage = Stage::at_end_of(&way, &check, "committed".into()).expect("the same code");
+    let broken = Check { goals: &[NEVER], ..check };
+    let options = Options { stage: Some(&stage), ..Options::on(NonZeroUsize::MIN) };
+    let report = engine::run(&broken, options, |_| {});
+    let counterexample = report.counterexample.expect("how all is done");
+    assert_eq!((report.verdict, counterexample.staged), (Verdict::Failed, stage.actions.len()));
+    assert!(counterexample.staged < counterexample.steps.len());
+    let recording = Recording { check: check.name.into(), counterexample };
+    let again = replay(&recording).expect("the same code");
+    let told = |steps: &[Step]| steps.iter().map(|step| step.changes.clone()).collect::<Vec<_>>();
+    assert_eq!(told(&again.steps), told(&recording.counterexample.steps));
+}
+
+#[test]
+fn no_search_starts_from_a_goal_out_of_reach() {
+    let check = Check { goals: &[goals::LEADER_REPLACED], ..small() };
+    let way = stage::way_to("leader_replaced", &check, Options::on(NonZeroUsize::MIN), |_| {});
+    assert!(matches!(way, Err(stage::Error::OutOfReach { .. })), "within one term");
 }
 
 #[test]
