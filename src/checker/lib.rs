@@ -15,8 +15,9 @@
 //! - `state`, `expand`, `network`: a state as numbers of its parts, and its successors; `hot`: what
 //!   a thread needs at hand for that.
 //! - `visited`, `frontier`, `log`, `spill`: what is remembered of millions of states.
-//! - `stage`: where a search starts; `worker`, [`mod@search`]: the search itself; `watch`, `judge`: properties on the way;
-//!   [`recover`]: whether a goal stays within reach; `audit`: dead messages, looked at again.
+//! - `stage`: where a search starts; `worker`, [`mod@search`]: the search itself; `watch`, `judge`:
+//!   properties on the way; [`recover`]: whether a goal stays within reach; `audit`: dead messages,
+//!   looked at again.
 //! - [`report`], [`trace`]: what comes out.
 //! - [`model`]: the same system for stateright's own searches.
 //! - [`examples`]: systems as they are declared to the checker.

@@ -19,7 +19,8 @@ use crate::cli::{Exit, complain};
   shardwright bench checker crash --json FILE  one of them
 
 Each check's system is searched without any reduction, so that all searches see the same states;
-`register` and `lock` are small systems of the checker's own, with cheap handlers. What stateright would take too long for (over 5 million states) is skipped.")]
+`register` and `lock` are small systems of the checker's own, with cheap handlers. What stateright
+would take too long for (over 5 million states) is skipped.")]
 pub(crate) struct Arguments {
     /// The systems to search: names of checks, `register`, `lock`
     #[arg(default_values_t = DEFAULT.map(String::from))]
