@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use stateright::actor::Envelope;
 
 use super::{Holds, Property, Server, promise, servers};
+use crate::kv::Machine;
 use crate::kv::command::{Output, Request};
 use crate::raft::Payload;
 use crate::replica::{Answer, Command, Message, Replica};
@@ -44,46 +45,64 @@ pub fn linearizability(history: &History) -> Holds {
 /// Each request takes effect at most once, in the order of its client's numbers: a replica is what
 /// the specification becomes when each request is carried out where it first stands in the log.
 pub fn exactly_once((_, server): Server<'_>) -> Holds {
-    let Some(machine) = server.machine.store() else { return Ok(()) };
-    let (mut promised, results) = carry_out(server);
+    match server.machine.store() {
+        Some(machine) => agrees("exactly_once", machine, &Promised::by_log(server)),
+        None => Ok(()), // For groups `contents_survive` says it.
+    }
+}
+
+/// What requests do to the specification, each carried out once, and their results.
+pub(super) struct Promised {
+    map: Map,
+    results: BTreeMap<(ClientId, RequestId), Output>,
+}
+
+impl Promised {
+    /// By these requests, in order.
+    pub(super) fn by<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Self {
+        let mut map = Map::default();
+        let mut last: BTreeMap<ClientId, RequestId> = BTreeMap::new();
+        let mut results = BTreeMap::new();
+        for Request { client, number, op } in requests {
+            if last.get(client).is_none_or(|last| last < number) {
+                last.insert(*client, *number);
+                results.insert((*client, *number), map.apply(op));
+            }
+        }
+        Self { map, results }
+    }
+
+    /// By what a replica knows to be committed.
+    fn by_log(server: &Replica) -> Self {
+        Self::by(server.raft.committed().filter_map(|entry| match &entry.payload {
+            Payload::Command(Command::Request(request)) => Some(request),
+            Payload::Command(Command::Change(_) | Command::Migration(_)) | Payload::Noop => None,
+        }))
+    }
+}
+
+/// Whether a store and its sessions are what was promised.
+pub(super) fn agrees(property: &'static str, machine: &Machine, promised: &Promised) -> Holds {
+    let mut map = promised.map.clone();
     for (key, value) in machine.store.iter() {
-        let expected = promised.apply(&crate::kv::command::Op::Get(key.clone()));
-        demand("exactly_once", expected == Output::Value(Some(value.clone())), || {
+        let expected = map.apply(&crate::kv::command::Op::Get(key.clone()));
+        demand(property, expected == Output::Value(Some(value.clone())), || {
             format!("{key:?} is {value:?}, promised is {expected:?}")
         })?;
     }
-    let keys = (machine.store.iter().count(), promised.len());
-    demand("exactly_once", keys.0 == keys.1, || {
-        format!("{} keys, promised are {}", keys.0, keys.1)
-    })?;
-    let last = results.keys().fold(BTreeMap::new(), |mut last, (client, number)| {
+    let keys = (machine.store.iter().count(), map.len());
+    demand(property, keys.0 == keys.1, || format!("{} keys, promised are {}", keys.0, keys.1))?;
+    let last = promised.results.keys().fold(BTreeMap::new(), |mut last, (client, number)| {
         last.insert(*client, *number); // The keys are in order: the last number wins.
         last
     });
     for (client, number) in last {
         let session = machine.sessions.last(client);
-        demand("exactly_once", session == Some(number), || {
+        demand(property, session == Some(number), || {
             format!("{client} has had {number} applied, its session says {session:?}")
         })?;
     }
     Ok(())
-}
-
-/// What a replica's committed requests do to the specification, each carried out once, and their
-/// results.
-fn carry_out(server: &Replica) -> (Map, BTreeMap<(ClientId, RequestId), Output>) {
-    let mut map = Map::default();
-    let mut last: BTreeMap<ClientId, RequestId> = BTreeMap::new();
-    let mut results = BTreeMap::new();
-    for entry in server.raft.committed() {
-        let Payload::Command(Command::Request(request)) = &entry.payload else { continue };
-        let Request { client, number, op } = request;
-        if last.get(client).is_none_or(|last| last < number) {
-            last.insert(*client, *number);
-            results.insert((*client, *number), map.apply(op));
-        }
-    }
-    (map, results)
 }
 
 /// Every reply that says *done* carries the result of the one time that its request took effect.
@@ -94,7 +113,7 @@ pub fn one_result(hosts: &[&HostState], envelope: Envelope<&Message>) -> Holds {
     let Some((_, furthest)) = stores.max_by_key(|(_, server)| server.applied) else {
         return Ok(()); // What several groups have answered, the history judges.
     };
-    let (_, results) = carry_out(furthest);
+    let Promised { results, .. } = Promised::by_log(furthest);
     // All servers may have restarted, and not know yet how far the log is committed.
     let Some(result) = results.get(&(reply.client, reply.number)) else { return Ok(()) };
     demand("one_result", result == output, || {

@@ -43,7 +43,9 @@ macro_rules! goal {
     };
 }
 
-fn reached(goal: &'static str, reached: bool) -> Holds {
+pub(super) use goal;
+
+pub(super) fn reached(goal: &'static str, reached: bool) -> Holds {
     if reached { Ok(()) } else { Err(not_reached(goal)) }
 }
 

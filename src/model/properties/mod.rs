@@ -13,6 +13,8 @@ pub mod clients;
 pub mod goals;
 pub mod progress;
 pub mod raft;
+pub mod shard_goals;
+pub mod shards;
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -216,5 +218,5 @@ fn kept(host: &HostState, property: &str) -> Holds {
 /// Every promise, in the order of the codes.
 #[must_use]
 pub fn promises() -> Vec<Property> {
-    [raft::PROMISES, clients::PROMISES].concat()
+    [raft::PROMISES, clients::PROMISES, shards::PROMISES].concat()
 }

@@ -1,0 +1,171 @@
+//! What several groups promise together.
+//!
+//! With groups of one replica each, and a controller of one: their logs always agree, so each is
+//! the atomic state machine that the other checks show a group of several to be. Then with one real
+//! group among them.
+
+use model::kv::command::Op;
+use model::properties::{goals, shard_goals};
+use model::shard::controller::Change;
+use model::system::{Reductions, Scope, Sharding};
+use model::types::{GroupId, ShardId, Term};
+
+use super::scopes::*;
+use super::{Check, Tier};
+
+/// A key of the first of two shards, and one of the second.
+const KEYS: [&str; 2] = ["a", "k"];
+
+fn append_to(shard: usize, value: &str) -> Op {
+    Op::Append(KEYS[shard].into(), value.into())
+}
+
+fn get_of(shard: usize) -> Op {
+    Op::Get(KEYS[shard].into())
+}
+
+/// A controller of one, groups of these sizes that join at once, and what the administrator does
+/// then. With two shards and two groups, each group gets one: `s0` and `s1`.
+fn groups(sizes: &[u16], then: &[Change], clients: Vec<Vec<Op>>) -> Scope {
+    let scope = Scope { clients, ..duplicating(scope(1, 32)) };
+    let mut sharding = Sharding {
+        shards: 2,
+        controllers: 1,
+        groups: sizes.to_vec(),
+        changes: Vec::new(),
+        part_bytes: usize::MAX,
+    };
+    let all = (1..=sizes.len() as u16).map(GroupId);
+    sharding.changes = vec![Change::Join(all.map(|g| (g, sharding.servers_of(g))).collect())];
+    sharding.changes.extend_from_slice(then);
+    Scope {
+        servers: 1 + sizes.iter().sum::<u16>(),
+        sharding: Some(sharding),
+        reductions: Reductions { symmetry: false, ..Reductions::ALL },
+        ..scope
+    }
+}
+
+/// The shard goes to the group.
+const fn moved(shard: u16, group: u16) -> Change {
+    Change::Move(ShardId(shard), GroupId(group))
+}
+
+/// Two clients that write to the second shard and read what is there.
+fn rivals() -> Vec<Vec<Op>> {
+    ["a", "b"].map(|value| vec![append_to(1, value), get_of(1)]).to_vec()
+}
+
+/// Two clients that write to one shard each and read what is in the other.
+fn across() -> Vec<Vec<Op>> {
+    vec![vec![append_to(0, "a"), get_of(1)], vec![append_to(1, "b"), get_of(0)]]
+}
+
+/// A server may crash, and lead again in another term.
+fn crashing(scope: Scope) -> Scope {
+    bounded(scope, |bounds| {
+        bounds.restarts = 1;
+        bounds.max_term = Term(2);
+    })
+}
+
+/// A message takes one key of a shard, or one session.
+fn in_parts(mut scope: Scope) -> Scope {
+    if let Some(sharding) = &mut scope.sharding {
+        sharding.part_bytes = 1;
+    }
+    scope
+}
+
+/// See the module's documentation.
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "move",
+        tier: Tier::Ci,
+        about: "A shard moves while a client writes to it and another reads.",
+        hides: "Crashes, a second move, replicas.",
+        scope: || groups(&[1, 1], &[moved(1, 1)], vec![vec![append_to(1, "a")], vec![get_of(1)]]),
+        goals: &[goals::ALL_DONE, goals::READ_SEES_WRITE, shard_goals::SHARD_MOVED],
+        unique_states: 0,
+    },
+    Check {
+        name: "there-and-back",
+        tier: Tier::Ci,
+        about: "A shard moves and comes back, while two clients write to it and read.",
+        hides: "Crashes, replicas, a third group.",
+        scope: || groups(&[1, 1], &[moved(1, 1), moved(1, 2)], rivals()),
+        goals: &[
+            goals::ALL_DONE,
+            goals::READ_SEES_WRITE,
+            shard_goals::SHARD_RETURNED,
+            shard_goals::REQUEST_OVERTAKEN,
+            shard_goals::ASKED_IN_TWO_GROUPS,
+            shard_goals::WANTED_EARLY,
+        ],
+        unique_states: 0,
+    },
+    Check {
+        name: "swap",
+        tier: Tier::Ci,
+        about: "Two groups give each other a shard, and neither waits for the other.",
+        hides: "Crashes, replicas, a third group.",
+        scope: || groups(&[1, 1], &[moved(0, 2), moved(1, 1)], across()),
+        goals: &[
+            goals::ALL_DONE,
+            shard_goals::SHARD_MOVED,
+            shard_goals::SHARDS_SWAPPED,
+            shard_goals::SERVES_MEANWHILE,
+        ],
+        unique_states: 0,
+    },
+    Check {
+        name: "parts",
+        tier: Tier::Ci,
+        about: "A shard moves in parts: two keys and the sessions of two clients.",
+        hides: "Crashes, replicas, a second move.",
+        scope: || {
+            let client = vec![append_to(1, "a"), Op::Append("e".into(), "b".into()), get_of(1)];
+            in_parts(groups(&[1, 1], &[moved(1, 1)], vec![client, vec![append_to(1, "c")]]))
+        },
+        goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::MOVED_IN_PARTS],
+        unique_states: 0,
+    },
+    Check {
+        name: "crash-move",
+        tier: Tier::Ci,
+        about: "A group or the controller crashes while a shard moves there and back.",
+        hides: "A second crash, replicas.",
+        scope: || {
+            let scope = groups(&[1, 1], &[moved(1, 1), moved(1, 2)], rivals());
+            crashing(scope)
+        },
+        goals: &[
+            goals::ALL_DONE,
+            shard_goals::SHARD_RETURNED,
+            shard_goals::RESTARTED_MIDWAY,
+            shard_goals::ASKED_IN_TWO_GROUPS,
+        ],
+        unique_states: 0,
+    },
+    Check {
+        name: "crash-swap",
+        tier: Tier::Ci,
+        about: "A group or the controller crashes while two shards cross.",
+        hides: "A second crash, replicas.",
+        scope: || crashing(groups(&[1, 1], &[moved(0, 2), moved(1, 1)], across())),
+        goals: &[goals::ALL_DONE, shard_goals::SHARDS_SWAPPED, shard_goals::RESTARTED_MIDWAY],
+        unique_states: 0,
+    },
+    Check {
+        name: "move-of-three",
+        tier: Tier::Ci,
+        about: "A shard leaves a group of three, whose leader changes on the way.",
+        hides: "Crashes, a second move, a third term.",
+        scope: || {
+            let scope = groups(&[3, 1], &[moved(0, 2)], vec![vec![append_to(0, "a")]]);
+            bounded(scope, |bounds| bounds.max_term = Term(2))
+        },
+        goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, goals::LEADER_REPLACED],
+        unique_states: 0,
+    },
+];
