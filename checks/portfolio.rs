@@ -77,6 +77,14 @@ impl Check {
             max_log: scope.bounds.max_log,
             restarts: scope.bounds.restarts,
             heartbeats: scope.bounds.heartbeats,
+            polls: scope.bounds.polls,
+            sharding: scope.sharding.as_ref().map(|sharding| report::Sharding {
+                shards: sharding.shards,
+                controllers: sharding.controllers,
+                groups: sharding.groups.clone(),
+                part_bytes: (sharding.part_bytes < usize::MAX).then_some(sharding.part_bytes),
+                changes: sharding.changes.iter().map(|change| format!("{change:?}")).collect(),
+            }),
             retries: scope.bounds.retries,
             network: match scope.network {
                 NetworkKind::Delivering => "each message at most once",

@@ -108,8 +108,12 @@ pub struct Bounds {
     pub restarts: u8,
     /// Heartbeat timeouts, in all.
     pub heartbeats: u8,
+    /// Times that leaders of groups look after their shards, in all.
+    pub polls: u8,
     /// Retries of each client.
     pub retries: u8,
+    /// How the servers share the store, if not all of them keep all of it.
+    pub sharding: Option<Sharding>,
     /// The network.
     pub network: &'static str,
     /// Most entries in one AppendEntries.
@@ -122,17 +126,48 @@ pub struct Bounds {
     pub window: usize,
 }
 
+/// How servers share a store.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sharding {
+    /// How many shards there are.
+    pub shards: u16,
+    /// How many of the servers are the controller's.
+    pub controllers: u16,
+    /// How many servers each group has.
+    pub groups: Vec<u16>,
+    /// How many bytes of a shard go into one message, if that is bounded.
+    pub part_bytes: Option<usize>,
+    /// What the administrator does.
+    pub changes: Vec<String>,
+}
+
+impl Display for Sharding {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, ", a controller of {}", self.controllers)?;
+        self.groups.iter().try_for_each(|size| write!(f, ", a group of {size}"))?;
+        write!(f, ", {} shards", self.shards)?;
+        if let Some(bytes) = self.part_bytes {
+            write!(f, " in parts of {bytes} B")?;
+        }
+        write!(f, ", an administrator ({})", self.changes.join("; "))
+    }
+}
+
 impl Display for Bounds {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let plural = if self.servers == 1 { "" } else { "s" };
         write!(f, "{} server{plural}, ", self.servers)?;
         write!(f, "terms to {}, logs to {}", self.max_term, self.max_log)?;
+        if let Some(sharding) = &self.sharding {
+            sharding.fmt(f)?;
+        }
         for script in &self.clients {
             write!(f, ", a client ({})", script.join(", "))?;
         }
         for (count, what) in [
             (self.restarts, "restart"),
             (self.heartbeats, "heartbeat"),
+            (self.polls, "poll"),
             (self.retries, "retry a client"),
         ] {
             if count > 0 {

@@ -15,9 +15,11 @@ use crate::portfolio::Tier;
 pub const DIRECTORY: &str = "checks/mutants";
 
 /// What a patch may change. Never the properties, the systems or the checks.
-const MUTABLE: [&str; 7] = [
+const MUTABLE: [&str; 9] = [
     "src/model/raft/",
     "src/model/kv/",
+    "src/model/shard/",
+    "src/model/machine.rs",
     "src/model/replica.rs",
     "src/model/client.rs",
     "src/model/node.rs",

@@ -8,7 +8,7 @@ use model::kv::command::Op;
 use model::properties::{goals, shard_goals};
 use model::shard::controller::Change;
 use model::system::{Reductions, Scope, Sharding};
-use model::types::{GroupId, ShardId, Term};
+use model::types::{GroupId, NodeId, ShardId, Term};
 
 use super::scopes::*;
 use super::{Check, Tier};
@@ -44,6 +44,38 @@ fn groups(sizes: &[u16], then: &[Change], clients: Vec<Vec<Op>>) -> Scope {
         reductions: Reductions { symmetry: false, ..Reductions::ALL },
         ..scope
     }
+}
+
+/// A controller of so many, groups that are only names, five shards, and the first of a series of
+/// changes, some of which are refused.
+fn controller(servers: u16, max_term: u64, changes: usize) -> Scope {
+    let mut scope = groups(&[], &[], Vec::new());
+    (scope.servers, scope.bounds.max_term) = (servers, Term(max_term));
+    if let Some(sharding) = &mut scope.sharding {
+        let named = |group: u16| (GroupId(group), [NodeId(100 + group)].into_iter().collect());
+        let join = |groups: &[u16]| Change::Join(groups.iter().map(|g| named(*g)).collect());
+        let leave = |groups: &[u16]| Change::Leave(groups.iter().map(|g| GroupId(*g)).collect());
+        let other = Change::Join([(GroupId(1), [NodeId(7)].into_iter().collect())].into());
+        let all = [
+            join(&[1, 2]),
+            moved(0, 2),
+            leave(&[1]),
+            join(&[3]),
+            Change::Query(None),
+            moved(0, 2),
+            moved(0, 9),
+            moved(9, 2),
+            join(&[3, 4]),
+            leave(&[3, 4]),
+            leave(&[2, 3]),
+            other,
+            join(&[1, 4, 5, 6]),
+            leave(&[2, 5]),
+        ];
+        sharding.changes = all.into_iter().take(changes).collect();
+        (sharding.shards, sharding.controllers) = (5, servers);
+    }
+    scope
 }
 
 /// The shard goes to the group.
@@ -86,7 +118,7 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "Crashes, a second move, replicas.",
         scope: || groups(&[1, 1], &[moved(1, 1)], vec![vec![append_to(1, "a")], vec![get_of(1)]]),
         goals: &[goals::ALL_DONE, goals::READ_SEES_WRITE, shard_goals::SHARD_MOVED],
-        unique_states: 0,
+        unique_states: 862,
     },
     Check {
         name: "there-and-back",
@@ -98,11 +130,9 @@ pub(super) const CHECKS: &[Check] = &[
             goals::ALL_DONE,
             goals::READ_SEES_WRITE,
             shard_goals::SHARD_RETURNED,
-            shard_goals::REQUEST_OVERTAKEN,
-            shard_goals::ASKED_IN_TWO_GROUPS,
             shard_goals::WANTED_EARLY,
         ],
-        unique_states: 0,
+        unique_states: 30_530,
     },
     Check {
         name: "swap",
@@ -116,7 +146,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::SHARDS_SWAPPED,
             shard_goals::SERVES_MEANWHILE,
         ],
-        unique_states: 0,
+        unique_states: 70_508,
     },
     Check {
         name: "parts",
@@ -128,7 +158,7 @@ pub(super) const CHECKS: &[Check] = &[
             in_parts(groups(&[1, 1], &[moved(1, 1)], vec![client, vec![append_to(1, "c")]]))
         },
         goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::MOVED_IN_PARTS],
-        unique_states: 0,
+        unique_states: 4_054,
     },
     Check {
         name: "crash-move",
@@ -139,13 +169,8 @@ pub(super) const CHECKS: &[Check] = &[
             let scope = groups(&[1, 1], &[moved(1, 1), moved(1, 2)], rivals());
             crashing(scope)
         },
-        goals: &[
-            goals::ALL_DONE,
-            shard_goals::SHARD_RETURNED,
-            shard_goals::RESTARTED_MIDWAY,
-            shard_goals::ASKED_IN_TWO_GROUPS,
-        ],
-        unique_states: 0,
+        goals: &[goals::ALL_DONE, shard_goals::SHARD_RETURNED, shard_goals::RESTARTED_MIDWAY],
+        unique_states: 686_472,
     },
     Check {
         name: "crash-swap",
@@ -154,18 +179,106 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "A second crash, replicas.",
         scope: || crashing(groups(&[1, 1], &[moved(0, 2), moved(1, 1)], across())),
         goals: &[goals::ALL_DONE, shard_goals::SHARDS_SWAPPED, shard_goals::RESTARTED_MIDWAY],
-        unique_states: 0,
+        unique_states: 1_775_902,
     },
     Check {
         name: "move-of-three",
         tier: Tier::Ci,
+        about: "A shard leaves a group of three for a group of one.",
+        hides: "Crashes, a second leader, a second move.",
+        scope: || groups(&[3, 1], &[moved(0, 2)], vec![vec![append_to(0, "a"), get_of(0)]]),
+        goals: &[
+            goals::ALL_DONE,
+            goals::COMMITTED_BY_MAJORITY,
+            shard_goals::SHARD_MOVED,
+            shard_goals::REQUEST_OVERTAKEN,
+            shard_goals::ASKED_IN_TWO_GROUPS,
+        ],
+        unique_states: 3_244_062,
+    },
+    Check {
+        name: "move-to-three",
+        tier: Tier::Ci,
+        about: "A shard leaves a group of one for a group of three.",
+        hides: "Crashes, a second leader, a second move.",
+        scope: || groups(&[3, 1], &[moved(1, 1)], vec![vec![append_to(1, "a"), get_of(1)]]),
+        goals: &[goals::ALL_DONE, goals::COMMITTED_BY_MAJORITY, shard_goals::SHARD_MOVED],
+        unique_states: 823_318,
+    },
+    Check {
+        name: "move-of-three-full",
+        tier: Tier::Full,
         about: "A shard leaves a group of three, whose leader changes on the way.",
         hides: "Crashes, a second move, a third term.",
         scope: || {
             let scope = groups(&[3, 1], &[moved(0, 2)], vec![vec![append_to(0, "a")]]);
             bounded(scope, |bounds| bounds.max_term = Term(2))
         },
-        goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, goals::LEADER_REPLACED],
-        unique_states: 0,
+        goals: &[
+            goals::ALL_DONE,
+            goals::LEADER_REPLACED,
+            shard_goals::SHARD_MOVED,
+            shard_goals::REQUEST_OVERTAKEN,
+            shard_goals::ASKED_IN_TWO_GROUPS,
+        ],
+        unique_states: 43_294_902,
+    },
+    Check {
+        name: "there-and-back-again",
+        tier: Tier::Ci,
+        about: "A shard moves, comes back, and moves again: what is late from the first time.",
+        hides: "Crashes, replicas, a second client.",
+        scope: || {
+            let then = [moved(1, 1), moved(1, 2), moved(1, 1)];
+            groups(&[1, 1], &then, vec![vec![append_to(1, "a"), append_to(1, "b"), get_of(1)]])
+        },
+        goals: &[goals::ALL_DONE, shard_goals::SHARD_RETURNED],
+        unique_states: 5_030,
+    },
+    Check {
+        name: "join-leave",
+        tier: Tier::Ci,
+        about: "One group has all; another joins and takes its share; the first leaves, the other \
+                keeps all, and the first comes back.",
+        hides: "Crashes, replicas, a third group.",
+        scope: || {
+            let mut scope = groups(&[1, 1], &[], across());
+            if let Some(sharding) = &mut scope.sharding {
+                let join = |group| Change::Join([(group, sharding.servers_of(group))].into());
+                let (first, second) = (GroupId(1), GroupId(2));
+                let leave = Change::Leave([first].into());
+                sharding.changes = vec![join(first), join(second), leave, join(first)];
+            }
+            scope
+        },
+        goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::SHARD_RETURNED],
+        unique_states: 648_446,
+    },
+    Check {
+        name: "controller",
+        tier: Tier::Ci,
+        about: "The changes that can be made and those that cannot, by a controller of one.",
+        hides: "Replicas; groups that do what they are told.",
+        scope: || controller(1, 1, usize::MAX),
+        goals: &[goals::ALL_DONE],
+        unique_states: 30,
+    },
+    Check {
+        name: "controller-of-three",
+        tier: Tier::Ci,
+        about: "A controller of three, to a second leader.",
+        hides: "Crashes, a third term; groups that do what they are told.",
+        scope: || controller(3, 2, 3),
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::LOGGED_TWICE],
+        unique_states: 810_954,
+    },
+    Check {
+        name: "controller-of-three-full",
+        tier: Tier::Full,
+        about: "The same with two changes more.",
+        hides: "Crashes, a third term; groups that do what they are told.",
+        scope: || controller(3, 2, 5),
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::LOGGED_TWICE],
+        unique_states: 9_033_390,
     },
 ];

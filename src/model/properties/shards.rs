@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use super::clients::{Promised, agrees};
-use super::{Holds, Property, Server, groups, promise};
+use super::{Holds, Property, Reads, Server, changes, groups, promise};
 use crate::kv::Machine as Content;
 use crate::kv::command::Request;
 use crate::machine::{Command, Kind, Machine};
@@ -39,6 +39,13 @@ pub(super) const PROMISES: &[Property] = &[
         configurations_in_order,
         "P13 A group goes through the controller's configurations one by one."
     ),
+    Property {
+        name: "changes_carried_out",
+        statement: "P13 Each change makes one configuration, balanced with the fewest moves, or is \
+                    refused.",
+        goal: false,
+        reads: Reads::Host(changes_carried_out),
+    },
 ];
 
 /// What has been decided: by the controller, and by each group.
@@ -53,6 +60,8 @@ struct Decided {
     /// The requests that it has carried out while it served a shard, by the configuration since
     /// which it did.
     carried_out: BTreeMap<(ShardId, ConfigNum), Vec<Request>>,
+    /// The configurations that it has gone through.
+    path: Vec<ConfigNum>,
 }
 
 impl Truth {
@@ -108,9 +117,13 @@ impl Decided {
     fn of(group: GroupId, shards: u16, servers: &[Server<'_>]) -> Self {
         let mut carried_out: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut since = BTreeMap::new();
+        let mut path = vec![ConfigNum(0)];
         let setup = Group { id: group, shards, controllers: Servers::from_iter([]), part_bytes: 1 };
         let machine = replay(servers, &Kind::Group(setup), |machine, command| {
             let Some(state) = machine.shards() else { return };
+            if path.last() != Some(&state.config.num) {
+                path.push(state.config.num);
+            }
             if let Command::Request(request) = command {
                 let shard = shard_of(request.op.key(), shards);
                 if let Some(since) = since.get(&shard) {
@@ -123,7 +136,7 @@ impl Decided {
             since = now.collect();
         });
         let Machine::Group(shards) = machine else { unreachable!("it is a group's") };
-        Self { shards, carried_out }
+        Self { shards, carried_out, path }
     }
 
     /// Whether the group has all of a shard that a configuration has given to it.
@@ -202,8 +215,28 @@ pub fn configurations_in_order(hosts: &[&HostState]) -> Holds {
         demand("configurations_in_order", made == Some(reached), || {
             format!("{group} is at {reached:?}, the controller has made {made:?}")
         })?;
+        let path = &decided.path;
+        let in_order = (0..).map(ConfigNum).zip(path).all(|(next, taken)| next == *taken);
+        demand("configurations_in_order", in_order, || {
+            format!("{group} has gone through {path:?}")
+        })?;
     }
     Ok(())
+}
+
+/// What the controller has made is what the changes in its log ask for, each once.
+pub fn changes_carried_out(host: &HostState) -> Holds {
+    let Some(replica) = host.node.replica() else { return Ok(()) };
+    let Some(controller) = replica.machine.controller() else { return Ok(()) };
+    let mut last = BTreeMap::new();
+    let mut history = changes::History::new(controller);
+    for entry in replica.raft.committed() {
+        let Payload::Command(Command::Change(request)) = &entry.payload else { continue };
+        if last.insert(request.client, request.number).is_none_or(|last| last < request.number) {
+            history.take(&request.op)?;
+        }
+    }
+    history.end()
 }
 
 /// What a server knows to be committed.
