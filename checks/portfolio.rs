@@ -90,7 +90,8 @@ impl Check {
                 NetworkKind::Delivering => "each message at most once",
                 NetworkKind::Duplicating => "each message any number of times",
             },
-            any_server: scope.reductions.any_server && !scope.clients.is_empty(),
+            any_server: scope.reductions.any_server
+                && (scope.sharding.is_some() || !scope.clients.is_empty()),
             symmetry: scope.reductions.symmetry,
             batch_entries: scope.limits.batch_entries,
             window: scope.limits.window,

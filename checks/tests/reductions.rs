@@ -21,10 +21,12 @@ fn hash(value: &impl Hash) -> u64 {
 
 /// Small systems of every shape: with clients, with crashes, with heartbeats, with retries.
 fn small_scopes() -> Vec<(&'static str, Scope)> {
-    let bounds = Bounds { max_term: Term(1), max_log: 2, restarts: 0, heartbeats: 0, retries: 0 };
+    let bounds =
+        Bounds { max_term: Term(1), max_log: 2, restarts: 0, heartbeats: 0, polls: 0, retries: 0 };
     let scope = |network, clients: &[&str], bounds| Scope {
         servers: 3,
         clients: clients.iter().map(|v| vec![portfolio::append(v)]).collect(),
+        sharding: None,
         network,
         limits: Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
         bounds,
@@ -38,7 +40,16 @@ fn small_scopes() -> Vec<(&'static str, Scope)> {
         ("a retry", scope(Delivering, &["a"], Bounds { retries: 1, ..bounds })),
         ("a crash", scope(Delivering, &[], Bounds { restarts: 1, ..bounds })),
         ("duplicates", scope(Duplicating, &[], Bounds { max_log: 1, ..bounds })),
+        ("a move", a_move()),
     ]
+}
+
+/// Two groups, between which a shard moves, and a client that writes to it.
+fn a_move() -> Scope {
+    let check = portfolio::find("move").expect("a check of that name");
+    let mut scope = (check.scope)();
+    scope.clients.truncate(1);
+    Scope { reductions: Reductions { any_server: true, ..Reductions::NONE }, ..scope }
 }
 
 /// What a search sees of each state: all but the network.
@@ -78,7 +89,7 @@ fn reductions_lose_no_state_that_can_be_seen() {
         let mut seen: HashMap<_, HashSet<u64>> = HashMap::new();
         for forget_dead in [false, true] {
             for forget_last in [false, true] {
-                let reductions = Reductions { forget_dead, forget_last, ..Reductions::NONE };
+                let reductions = Reductions { forget_dead, forget_last, ..scope.reductions };
                 let system = System::new(Scope { reductions, ..scope.clone() }, Vec::new());
                 let all = seen.entry((forget_dead, forget_last)).or_default();
                 explore(
@@ -128,6 +139,8 @@ fn verdicts_are_equal_with_and_without_reductions() {
     for (name, scope) in small_scopes() {
         for property in properties::promises() {
             for reductions in [Reductions::NONE, Reductions::PLAIN] {
+                let any_server = scope.reductions.any_server;
+                let reductions = Reductions { any_server, ..reductions };
                 let scope = Scope { reductions, ..scope.clone() };
                 let system = System::new(scope, vec![property]);
                 explore(

@@ -17,10 +17,12 @@ const SERVERS: usize = 3;
 const RENAMINGS: [[usize; SERVERS]; 2] = [[1, 2, 0], [1, 0, 2]];
 
 fn scopes() -> Vec<(&'static str, Scope)> {
-    let bounds = Bounds { max_term: Term(2), max_log: 2, restarts: 0, heartbeats: 0, retries: 0 };
+    let bounds =
+        Bounds { max_term: Term(2), max_log: 2, restarts: 0, heartbeats: 0, polls: 0, retries: 0 };
     let scope = |clients: &[&str], bounds| Scope {
         servers: SERVERS as u16,
         clients: clients.iter().map(|value| vec![portfolio::append(value)]).collect(),
+        sharding: None,
         network: NetworkKind::Duplicating,
         limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
         bounds,

@@ -133,6 +133,10 @@ impl Setup {
     }
 }
 
+/// How a request stands with a machine.
+type HowStands<S> =
+    for<'a> fn(&'a Machine, &Request<<S as Service>::Op>) -> Standing<'a, <S as Service>::Output>;
+
 /// The state of one replica.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Replica {
@@ -208,7 +212,7 @@ impl Replica {
         &mut self,
         setup: &Setup,
         request: Request<S::Op>,
-        standing: for<'a> fn(&'a Machine, &Request<S::Op>) -> Standing<'a, S::Output>,
+        standing: HowStands<S>,
         fx: &mut Effects,
     ) {
         let (client, number) = (request.client, request.number);

@@ -51,6 +51,7 @@ pub const BRISK: Timing = Timing {
     election: Duration::from_millis(120)..Duration::from_millis(240),
     heartbeat: Duration::from_millis(20),
     retry: Duration::from_millis(250),
+    poll: Duration::from_millis(100),
 };
 
 /// For scenarios in which leaders are lost by the hundred.
@@ -58,6 +59,7 @@ pub const FRANTIC: Timing = Timing {
     election: Duration::from_millis(50)..Duration::from_millis(100),
     heartbeat: Duration::from_millis(10),
     retry: Duration::from_millis(250),
+    poll: Duration::from_millis(100),
 };
 
 /// For scenarios in which a leader must not be doubted for lack of processor time.
@@ -65,6 +67,7 @@ pub const STEADY: Timing = Timing {
     election: Duration::from_millis(1_000)..Duration::from_millis(1_600),
     heartbeat: Duration::from_millis(100),
     retry: Duration::from_millis(250),
+    poll: Duration::from_millis(100),
 };
 
 /// Servers, clients, a network and disks.

@@ -12,7 +12,7 @@ use model::actor::NodeActor;
 use model::kv::command::Request;
 use model::node::{Node, Storage, Timer};
 use model::raft::{Entry, Log, Outcome, Payload, Persistent, Position, Rpc};
-use model::replica::{Command as Logged, Message, Replica};
+use model::replica::{Command as Logged, Kind, Message, Replica};
 use model::types::{ClientId, Index, NodeId, Term};
 use stateright::actor::{Actor, Command, Id, Out};
 
@@ -29,7 +29,7 @@ pub struct View {
 
 impl Default for View {
     fn default() -> Self {
-        let replica = Replica::restart(Persistent::default());
+        let replica = Replica::restart(&Kind::Store, Persistent::default());
         Self { replica, sent: Sent::default(), proposals: BTreeMap::new() }
     }
 }
@@ -154,7 +154,7 @@ impl Actor for Observed {
     fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> Node {
         let mut sent = Out::new();
         let node = self.actor.on_start(id, storage, &mut sent);
-        lock(&self.view).replica = Replica::restart(Persistent::default());
+        lock(&self.view).replica = Replica::restart(&Kind::Store, Persistent::default());
         self.show(&node, sent, out);
         node
     }
@@ -199,7 +199,7 @@ mod tests {
         let entry = Entry { term: Term(term), payload: Payload::Noop };
         let log = [entry].into_iter().collect();
         let raft = State::restart(Persistent { term: Term(term), vote: None, log });
-        let mut replica = Replica::restart(Persistent::default());
+        let mut replica = Replica::restart(&Kind::Store, Persistent::default());
         replica.raft = State { commit: Index(1), ..raft };
         if leads {
             replica.raft.role = Role::Leader { progress: BTreeMap::new() };

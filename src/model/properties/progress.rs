@@ -6,6 +6,7 @@
 use super::{Server, groups};
 use crate::node::{self, Node};
 use crate::replica::Replica;
+use crate::shard::controller::Controller;
 use crate::shard::ownership::Ownership;
 use crate::system::{HostState, Scope, Timer};
 
@@ -23,7 +24,8 @@ pub const STATEMENT: &str =
 pub fn is_done(scope: &Scope, hosts: &[&HostState]) -> bool {
     let groups = groups(hosts);
     let leaders: Vec<_> = groups.values().filter_map(|group| leader(group)).collect();
-    let latest = leaders.iter().find_map(|leader| leader.machine.controller()).map(|c| c.latest());
+    let controller = leaders.iter().find_map(|leader| leader.machine.controller());
+    let latest = controller.map(Controller::latest);
     let in_place = leaders.iter().filter_map(|leader| leader.machine.shards()).all(|shards| {
         let serving = |(_, now): (_, &Ownership)| matches!(now, Ownership::Serving(_));
         latest == Some(&shards.config) && shards.iter().all(serving)
