@@ -7,6 +7,9 @@ use super::rebalance;
 use crate::types::{ConfigNum, GroupId, NodeId, ShardId};
 
 mod changes;
+mod content;
+mod controller;
+mod migrating;
 mod rebalancing;
 mod sequences;
 

@@ -1,0 +1,151 @@
+//! What a group makes of messages and entries that come early, late, twice, or from strangers.
+
+use crate::kv::command::{Op, Request};
+use crate::replica::{Answer, Standing};
+use crate::shard::Group;
+use crate::shard::config::Configuration;
+use crate::shard::content::{Part, Place};
+use crate::shard::migration::{Entry, Message, Response};
+use crate::shard::ownership::{Ownership, Phase};
+use crate::shard::route::shard_of;
+use crate::shard::store::Shards;
+use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId, ShardId};
+
+const CONTROLLER: NodeId = NodeId(0);
+/// The one server of each group.
+const SERVERS: [NodeId; 2] = [NodeId(1), NodeId(2)];
+/// A key of shard 1 of two.
+const KEY: &str = "k";
+const SHARD: ShardId = ShardId(1);
+
+fn setup(group: u16) -> Group {
+    let controllers = [CONTROLLER].into_iter().collect();
+    Group { id: GroupId(group), shards: 2, controllers, part_bytes: usize::MAX }
+}
+
+/// Configurations 0 to 2: nothing, a shard for each group, both for the first.
+fn configurations() -> [Configuration; 3] {
+    let group = |i: u16| (GroupId(i), [SERVERS[usize::from(i) - 1]].into_iter().collect());
+    let none = Configuration::initial(2);
+    let one = none.join(&[group(1), group(2)].into()).expect("two groups");
+    let two = one.move_shard(SHARD, GroupId(1)).expect("a move");
+    [none, one, two]
+}
+
+fn configure(shards: &mut Shards, group: u16, config: &Configuration) -> Vec<(NodeId, Message)> {
+    shards.apply_entry(&setup(group), &Entry::Configure(config.clone()))
+}
+
+fn append(number: u64) -> Request {
+    let op = Op::Append(KEY.into(), number.to_string().into());
+    Request { client: ClientId(9), number: RequestId(number), op }
+}
+
+/// Both groups at configuration 1, after one append to the shard, which the second has.
+fn settled() -> [Shards; 2] {
+    let [_, one, _] = configurations();
+    let mut groups = [1, 2].map(|group| Shards::new(GroupId(group), 2));
+    configure(&mut groups[0], 1, &one);
+    configure(&mut groups[1], 2, &one);
+    assert!(matches!(groups[1].apply(&append(1)), Some(Answer::Done(_))));
+    groups
+}
+
+#[test]
+fn the_key_is_in_the_shard() {
+    assert_eq!(shard_of(&KEY.into(), 2), SHARD);
+}
+
+#[test]
+fn a_request_is_answered_where_the_shard_is() {
+    let [mut first, second] = settled();
+    assert_eq!(first.apply(&append(2)), Some(Answer::Elsewhere(ConfigNum(1))));
+    assert_eq!(first.standing(&append(2)), Standing::Elsewhere(ConfigNum(1)));
+    assert_eq!(second.standing(&append(2)), Standing::New);
+}
+
+#[test]
+fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
+    let [mut first, mut second] = settled();
+    let [_, _, two] = configurations();
+    let said = configure(&mut first, 1, &two);
+    let want = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::START };
+    assert_eq!(said, [(SERVERS[1], want.clone())], "it asks the former owner, and nobody else");
+    assert_eq!(first.standing(&append(2)), Standing::NotYet);
+    let to_second = |second: &Shards, message| second.respond(&setup(2), SERVERS[0], message);
+    assert_eq!(to_second(&second, want.clone()), Response::Ignore, "it is early");
+    configure(&mut second, 2, &two);
+    let Response::Answer(Message::Part { shard, since, part }) = to_second(&second, want.clone())
+    else {
+        panic!("a part");
+    };
+    let entry = Entry::Install { shard, since, part: part.clone() };
+    let message = Message::Part { shard, since, part };
+    let stranger = first.respond(&setup(1), NodeId(7), message.clone());
+    assert_eq!(stranger, Response::Ignore);
+    assert_eq!(first.respond(&setup(1), SERVERS[1], message.clone()), Response::Log(entry.clone()));
+    let said = first.apply_entry(&setup(1), &entry);
+    let end = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::End };
+    assert_eq!(said, [(SERVERS[1], end.clone()), (CONTROLLER, Message::Ask(ConfigNum(3)))]);
+    assert!(matches!(first.standing(&append(1)), Standing::Done(_)), "it knows what was done");
+    assert!(matches!(first.apply(&append(2)), Some(Answer::Done(_))));
+    let after = first.clone();
+    assert!(first.apply_entry(&setup(1), &entry).is_empty(), "a repetition has nothing to say");
+    assert_eq!(first, after);
+    assert_eq!(first.respond(&setup(1), SERVERS[1], message), Response::Ignore);
+    let Response::Log(discard) = to_second(&second, end) else { panic!("an entry") };
+    second.apply_entry(&setup(2), &discard);
+    assert_eq!(second.ownership(SHARD), &Ownership::Absent);
+    assert_eq!(to_second(&second, want), Response::Ignore, "it is late");
+}
+
+#[test]
+fn an_offer_is_answered_with_how_far_the_shard_has_come() {
+    let [mut first, _] = settled();
+    let [_, _, two] = configurations();
+    let offer = || Message::Offer { shard: SHARD, since: ConfigNum(2) };
+    assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), Response::Ignore, "it is early");
+    configure(&mut first, 1, &two);
+    let want = |from| Response::Answer(Message::Want { shard: SHARD, since: ConfigNum(2), from });
+    assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), want(Place::START));
+    assert_eq!(first.respond(&setup(1), NodeId(7), offer()), Response::Ignore, "a stranger's");
+    let part = Part::of(&Default::default(), Place::START, 1);
+    let entry = Entry::Install { shard: SHARD, since: ConfigNum(2), part };
+    first.apply_entry(&setup(1), &entry);
+    assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), want(Place::End));
+}
+
+#[test]
+fn configurations_are_taken_in_order_from_the_controller() {
+    let [none, one, two] = configurations();
+    let mut first = Shards::new(GroupId(1), 2);
+    let hears = |shards: &Shards, from, config: &Configuration| {
+        shards.respond(&setup(1), from, Message::Configuration(config.clone()))
+    };
+    assert_eq!(hears(&first, CONTROLLER, &two), Response::Ignore, "one is missing");
+    assert_eq!(hears(&first, SERVERS[1], &one), Response::Ignore, "not from the controller");
+    let entry = Entry::Configure(one.clone());
+    assert_eq!(hears(&first, CONTROLLER, &one), Response::Log(entry));
+    configure(&mut first, 1, &one);
+    assert_eq!(hears(&first, CONTROLLER, &none), Response::Ignore);
+    let other = Configuration { num: ConfigNum(2), ..Configuration::initial(3) };
+    assert_eq!(hears(&first, CONTROLLER, &other), Response::Ignore, "of another cluster");
+    configure(&mut first, 1, &two);
+    let three = two.move_shard(SHARD, GroupId(2)).expect("a move");
+    assert_eq!(hears(&first, CONTROLLER, &three), Response::Ignore, "a shard is on its way");
+}
+
+#[test]
+fn phases_follow_each_other_as_the_table_says() {
+    let [mut first, mut second] = settled();
+    let [_, _, two] = configurations();
+    assert_eq!(first.ownership(SHARD).phase(), Phase::Absent);
+    configure(&mut first, 1, &two);
+    configure(&mut second, 2, &two);
+    let (awaiting, leaving) = (first.ownership(SHARD), second.ownership(SHARD));
+    assert_eq!((awaiting.phase(), leaving.phase()), (Phase::Awaiting, Phase::Leaving));
+    assert!(awaiting.may_become(&Ownership::Serving(Default::default())));
+    assert!(!awaiting.may_become(&Ownership::Absent) && !awaiting.may_become(leaving));
+    assert!(leaving.may_become(&Ownership::Absent));
+    assert!(!leaving.may_become(&Ownership::Serving(Default::default())));
+}
