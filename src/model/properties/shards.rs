@@ -232,7 +232,8 @@ pub fn changes_carried_out(host: &HostState) -> Holds {
     let mut history = changes::History::new(controller);
     for entry in replica.raft.committed() {
         let Payload::Command(Command::Change(request)) = &entry.payload else { continue };
-        if last.insert(request.client, request.number).is_none_or(|last| last < request.number) {
+        if last.get(&request.client).is_none_or(|last| *last < request.number) {
+            last.insert(request.client, request.number);
             history.take(&request.op)?;
         }
     }
