@@ -25,9 +25,9 @@ use stateright::actor::{Actor, Id, Out};
 
 use crate::effects::Effect;
 use crate::node::{Effects, Node, Setup, Storage, Timer};
-use crate::raft::{self, Summary};
-use crate::replica::Message;
-use crate::types::{Address, ClientId, NodeId};
+use crate::raft::{self, Rpc, Summary};
+use crate::replica::{Command, Message};
+use crate::types::{Address, ClientId, Index, NodeId};
 use crate::violation::{Violation, demand};
 
 /// How long the timers run. Values, not a clock: the host draws from them.
@@ -93,6 +93,7 @@ impl NodeActor {
         &self,
         state: &mut Cow<'_, Node>,
         out: &mut Out<Self>,
+        cause: Cause,
         handler: impl FnOnce(&mut Node, &mut Effects),
     ) {
         let before = state.replica().map(|replica| Summary::of(&replica.raft));
@@ -101,12 +102,12 @@ impl NodeActor {
             // A host that owns the state has nothing to compare it with.
             Cow::Owned(node) => {
                 handler(node, &mut fx);
-                check(before.as_ref(), node, &fx)
+                check(before.as_ref(), node, cause, &fx)
             }
             Cow::Borrowed(node) => {
                 let mut next = node.clone();
                 handler(&mut next, &mut fx);
-                let checked = check(before.as_ref(), &next, &fx);
+                let checked = check(before.as_ref(), &next, cause, &fx);
                 if next != **node {
                     *state = Cow::Owned(next);
                 }
@@ -139,13 +140,52 @@ fn id(address: Address) -> Id {
     }
 }
 
+/// What a step is checked against, of what has caused it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cause {
+    /// A server has said that its log matches up to an index.
+    acknowledged: Option<(NodeId, Index)>,
+    /// A leader's heartbeat timer has run out.
+    heartbeat: bool,
+}
+
 /// Checks one step: the invariants, and that nothing is revealed before it is durable.
-fn check(before: Option<&Summary>, after: &Node, fx: &Effects) -> Result<(), Violation> {
+fn check(
+    before: Option<&Summary>,
+    after: &Node,
+    cause: Cause,
+    fx: &Effects,
+) -> Result<(), Violation> {
     let (Some(before), Some(replica)) = (before, after.replica()) else {
         return Ok(());
     };
-    before.check_step(&replica.raft)?;
+    before.check_step(&replica.raft, cause.acknowledged)?;
+    if cause.heartbeat && before.is_leader() {
+        check_sent_again(&replica.raft, fx)?;
+    }
     check_order(before, &replica.raft.persistent, fx)
+}
+
+/// What a follower that is known has not acknowledged may be lost: a heartbeat begins there.
+fn check_sent_again(leader: &raft::State<Command>, fx: &Effects) -> Result<(), Violation> {
+    let begins = |message: &raft::Message<Command>| match &message.rpc {
+        Rpc::AppendEntries { prev, .. } => Some(prev.index),
+        Rpc::RequestVote { .. } | Rpc::RequestVoteReply | Rpc::AppendEntriesReply(_) => None,
+    };
+    let sent = |to: &NodeId, from: Index| {
+        fx.into_iter().any(|effect| match effect {
+            Effect::Send(Address::Server(server), message) => {
+                server == to && message.raft().and_then(begins) == Some(from)
+            }
+            Effect::Send(Address::Client(_), _)
+            | Effect::Persist(_)
+            | Effect::Arm(_)
+            | Effect::Cancel(_) => false,
+        })
+    };
+    let known = leader.progress().into_iter().flatten().filter(|(_, p)| !p.is_probing());
+    let forgotten = known.into_iter().find(|(peer, p)| !sent(peer, p.matched));
+    demand("sends_again", forgotten.is_none(), || format!("{forgotten:?} is not sent it again"))
 }
 
 /// What a step changes in the persistent state it saves in that step, and before it sends.
@@ -204,11 +244,20 @@ impl Actor for NodeActor {
         out: &mut Out<Self>,
     ) {
         let from = self.address(src);
-        self.step(state, out, |node, fx| self.setup.on_message(node, from, message, fx));
+        let acknowledged = match from {
+            Address::Server(server) => {
+                message.raft().and_then(|message| Some((server, message.acknowledged()?)))
+            }
+            Address::Client(_) => None,
+        };
+        let cause = Cause { acknowledged, heartbeat: false };
+        self.step(state, out, cause, |node, fx| self.setup.on_message(node, from, message, fx));
     }
 
     fn on_timeout(&self, _id: Id, state: &mut Cow<'_, Node>, timer: &Timer, out: &mut Out<Self>) {
-        self.step(state, out, |node, fx| self.setup.on_timeout(node, *timer, fx));
+        let heartbeat = *timer == Timer::Raft(raft::Timer::Heartbeat);
+        let cause = Cause { acknowledged: None, heartbeat };
+        self.step(state, out, cause, |node, fx| self.setup.on_timeout(node, *timer, fx));
     }
 
     fn name(&self) -> String {

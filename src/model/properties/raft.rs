@@ -35,10 +35,18 @@ pub(super) const PROMISES: &[Property] = &[
         "P5 No two servers apply different entries at the same index."
     ),
     step!(monotone, "P6 Terms and commit indexes only grow, and in a term matched indexes do."),
+    step!(
+        matched_is_acknowledged,
+        "P6 A leader takes a follower's log to match only as far as the follower has said."
+    ),
     step!(in_range, "P6 applied <= commit <= last, matched < next <= last + 1."),
     step!(vote_once, "P7 A server votes for at most one candidate in a term, across crashes."),
     step!(dead_messages, "A message that can never again have an effect has none when delivered."),
     step!(sends_on, "P17 A follower that is known lacks nothing, or something is under way to it."),
+    step!(
+        sends_again,
+        "P17 A heartbeat sends again all that a known follower has not acknowledged."
+    ),
     step!(awake, "P17 A server that begins or ceases to lead starts the timer of what it is then."),
     step!(no_panic, "P18 No handler panics."),
     step!(persist_before_send, "P20 What a message reveals is saved before it is sent."),

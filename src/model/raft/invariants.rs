@@ -57,11 +57,16 @@ impl Summary {
         check_state(after)
     }
 
-    /// Checks `after`, the state after one step without a crash.
+    /// Checks `after`, the state after one step without a crash, in which a follower may have
+    /// acknowledged that its log matches up to an index.
     ///
     /// # Errors
     /// The first property that is violated.
-    pub fn check_step<C: Command>(&self, after: &State<C>) -> Result<(), Violation> {
+    pub fn check_step<C: Command>(
+        &self,
+        after: &State<C>,
+        acknowledged: Option<(NodeId, Index)>,
+    ) -> Result<(), Violation> {
         self.check_terms(after)?;
         let same_reign = self.leader && after.is_leader() && self.term == after.term();
         demand("leader_append_only", !same_reign || after.log().contains(self.last), || {
@@ -78,8 +83,27 @@ impl Summary {
             let is: Vec<_> = matched(after).collect();
             format!("matched fell from {:?} to {is:?}", self.matched)
         })?;
+        self.check_matched(after, same_reign, acknowledged)?;
         self.check_commit_rule(after)?;
         check_state(after)
+    }
+
+    /// A leader knows of a follower what that has told it, "initialized to 0" [Raft Fig. 2].
+    fn check_matched<C: Command>(
+        &self,
+        after: &State<C>,
+        same_reign: bool,
+        acknowledged: Option<(NodeId, Index)>,
+    ) -> Result<(), Violation> {
+        let before = if same_reign { &self.matched[..] } else { &[] };
+        for (place, (peer, progress)) in after.progress().into_iter().flatten().enumerate() {
+            let known = before.get(place).copied().unwrap_or_default();
+            let told = acknowledged.filter(|(from, _)| from == peer).map_or(known, |(_, i)| i);
+            demand("matched_is_acknowledged", progress.matched <= known.max(told), || {
+                format!("{peer} is taken to match up to {}, {known} was known", progress.matched)
+            })?;
+        }
+        Ok(())
     }
 
     /// Terms only grow, and a term's vote, once given, stays: "each server will vote for at most

@@ -22,6 +22,20 @@ pub struct Message<C> {
     pub rpc: Rpc<C>,
 }
 
+impl<C> Message<C> {
+    /// Up to where its sender says that its log matches, if it says so.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<Index> {
+        match &self.rpc {
+            Rpc::AppendEntriesReply(Outcome::Matched(index)) => Some(*index),
+            Rpc::RequestVote { .. }
+            | Rpc::RequestVoteReply
+            | Rpc::AppendEntries { .. }
+            | Rpc::AppendEntriesReply(Outcome::Conflict { .. }) => None,
+        }
+    }
+}
+
 /// What a message asks or answers [Raft Fig. 2].
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Rpc<C> {
