@@ -112,6 +112,12 @@ fn in_parts(mut scope: Scope) -> Scope {
     scope
 }
 
+/// Clients ask the servers that their configuration names, and may ask again once.
+fn routed(mut scope: Scope) -> Scope {
+    scope.reductions = Reductions::PLAIN;
+    bounded(scope, |bounds| bounds.retries = 1)
+}
+
 /// See the module's documentation.
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -293,5 +299,22 @@ pub(super) const CHECKS: &[Check] = &[
         scope: || controller(3, 2, 5),
         goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::LOGGED_TWICE],
         unique_states: 9_033_390,
+    },
+    Check {
+        name: "routed",
+        tier: Tier::Ci,
+        about: "A client is told that a shard has moved, asks the controller, and asks again.",
+        hides: "Crashes, a second move, a second client, replicas.",
+        scope: || {
+            let client = vec![append_to(1, "a"), get_of(1)];
+            routed(groups(&[1, 1], &[moved(1, 1)], vec![client]))
+        },
+        goals: &[
+            goals::ALL_DONE,
+            goals::READ_SEES_WRITE,
+            goals::ASKED_ELSEWHERE,
+            shard_goals::SHARD_MOVED,
+        ],
+        unique_states: 11_000,
     },
 ];

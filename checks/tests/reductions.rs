@@ -40,16 +40,19 @@ fn small_scopes() -> Vec<(&'static str, Scope)> {
         ("a retry", scope(Delivering, &["a"], Bounds { retries: 1, ..bounds })),
         ("a crash", scope(Delivering, &[], Bounds { restarts: 1, ..bounds })),
         ("duplicates", scope(Duplicating, &[], Bounds { max_log: 1, ..bounds })),
-        ("a move", a_move()),
+        ("a move", a_move("move", true)),
+        ("a client that follows a move", a_move("routed", false)),
     ]
 }
 
 /// Two groups, between which a shard moves, and a client that writes to it.
-fn a_move() -> Scope {
-    let check = portfolio::find("move").expect("a check of that name");
+fn a_move(check: &str, any_server: bool) -> Scope {
+    let check = portfolio::find(check).expect("a check of that name");
     let mut scope = (check.scope)();
     scope.clients.truncate(1);
-    Scope { reductions: Reductions { any_server: true, ..Reductions::NONE }, ..scope }
+    scope.clients[0].truncate(1);
+    scope.bounds.retries = 0;
+    Scope { reductions: Reductions { any_server, ..Reductions::NONE }, ..scope }
 }
 
 /// What a search sees of each state: all but the network.

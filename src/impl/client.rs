@@ -31,6 +31,7 @@ use model::client::{Effects, Session, Timer};
 use model::effects::Effect;
 use model::kv::command::Op;
 use model::replica::{Answer, Message};
+use model::shard::router::Router;
 use model::types::{Address, ClientId, NodeId};
 
 pub use model::client::Outcome;
@@ -118,8 +119,9 @@ impl<T: Transport> Client<T> {
     /// When there are [`ClientId::SESSIONS`] of them: connect another client.
     pub fn open(&mut self) -> SessionId {
         let number = u16::try_from(self.sessions.len()).expect("a client has 65,536 sessions");
-        let session = Session::new(self.process.session(number), self.servers, self.leader);
-        self.sessions.push(session);
+        let servers = (0..self.servers).map(NodeId).collect();
+        let router = Router::alone(servers, self.leader);
+        self.sessions.push(Session::new(self.process.session(number), router));
         SessionId(number)
     }
 

@@ -1,5 +1,9 @@
 //! A client session: one request at a time, asked again until it is answered.
 //!
+//! Whom it asks its [`Router`] says. Where several groups share the store, a request that has gone
+//! to a group that does not own the shard is asked again of the one that does, under the same
+//! number: the session of the shard knows whether it has been carried out.
+//!
 //! Used by the models, the simulator, the benches and the client library alike. Whoever drives it
 //! owns the clock: a retry is an event ([`Timer::Retry`]), and so is giving up.
 
@@ -11,7 +15,10 @@ use crate::effects::Effects as GenericEffects;
 use crate::kv::command::{Output, Request};
 use crate::replica::{Answer, Message, Reply};
 use crate::service::{Keys, Service};
-use crate::types::{ClientId, NodeId, RequestId};
+use crate::shard::config::Configuration;
+use crate::shard::migration;
+use crate::shard::router::Router;
+use crate::types::{ClientId, NodeId, RequestId, ShardId};
 
 /// What makes a client act by itself.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -34,41 +41,38 @@ pub enum Outcome<T = Output> {
     Unknown,
 }
 
-/// A session with a group of servers.
+/// A session with a group of servers, or with several that share a store.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Session<S: Service = Keys> {
     id: ClientId,
-    /// The servers are `n0` up to, not including, this.
-    servers: u16,
+    /// Whom to ask.
+    router: Router,
     /// The number of the last request.
     number: RequestId,
     /// The operation under way.
     pending: Option<S::Op>,
-    /// Whom to ask: the leader, as far as is known.
-    target: NodeId,
     /// Whether a redirect has been followed since the last retry. One is enough: two deposed
     /// leaders that name each other would keep a client running between them.
     redirected: bool,
 }
 
 impl<S: Service> Session<S> {
-    /// A session that will ask `first` of the servers `n0` to `n(servers - 1)` first.
+    /// A session with the servers that the router knows.
     #[must_use]
-    pub fn new(id: ClientId, servers: u16, first: NodeId) -> Self {
-        Self {
-            id,
-            servers,
-            number: RequestId::default(),
-            pending: None,
-            target: first,
-            redirected: false,
-        }
+    pub fn new(id: ClientId, router: Router) -> Self {
+        Self { id, router, number: RequestId::default(), pending: None, redirected: false }
     }
 
     /// Who this is.
     #[must_use]
     pub fn id(&self) -> ClientId {
         self.id
+    }
+
+    /// What it knows of the servers.
+    #[must_use]
+    pub fn router(&self) -> &Router {
+        &self.router
     }
 
     /// The operation under way, with its number.
@@ -87,6 +91,9 @@ impl<S: Service> Session<S> {
         self.pending = Some(op);
         self.redirected = false;
         self.ask(fx);
+        if self.target().is_none() {
+            self.ask_for_newer(fx);
+        }
         fx.arm(Timer::Retry);
     }
 
@@ -104,29 +111,47 @@ impl<S: Service> Session<S> {
             Answer::Done(output) => Some(self.end(Outcome::Done(output), fx)),
             Answer::Refused => Some(self.end(Outcome::NotDone, fx)),
             Answer::Redirect(leader) => {
-                let known = leader.0 < self.servers;
-                if known && !self.redirected && leader != self.target {
-                    self.target = leader;
+                if !self.redirected && self.router.follow(self.shard()?, leader) {
                     self.redirected = true;
                     self.ask(fx);
                 }
                 None
             }
-            // Who owns the shard is found by asking around.
-            Answer::Elsewhere(_) => None,
+            // One that is behind will own the shard in time: it is asked again later.
+            Answer::Elsewhere(config) => {
+                if config > self.router.known() {
+                    self.ask_for_newer(fx);
+                }
+                None
+            }
         }
     }
 
-    /// The request has gone unanswered for too long: asks the next server.
+    /// A configuration has come in. If it is news, whoever owns the shard now is asked.
+    pub fn on_configuration<P>(
+        &mut self,
+        from: NodeId,
+        config: &Configuration,
+        fx: &mut Effects<P>,
+    ) {
+        if self.router.learn(from, config) {
+            self.redirected = false;
+            self.ask(fx);
+        }
+    }
+
+    /// The request has gone unanswered for too long: asks the next server, and whether the shard
+    /// has moved.
     pub fn on_timeout<P>(&mut self, timer: Timer, fx: &mut Effects<P>) {
         match timer {
-            Timer::Retry if self.pending.is_some() => {
-                self.target = NodeId((self.target.0 + 1) % self.servers);
+            Timer::Retry => {
+                let Some(shard) = self.shard() else { return }; // The answer was faster.
+                self.router.rotate(shard);
                 self.redirected = false;
                 self.ask(fx);
+                self.ask_for_newer(fx);
                 fx.arm(Timer::Retry);
             }
-            Timer::Retry => {} // The answer was faster.
         }
     }
 
@@ -141,19 +166,130 @@ impl<S: Service> Session<S> {
         outcome
     }
 
-    fn ask<P>(&mut self, fx: &mut Effects<P>) {
-        if let Some(op) = self.pending.clone() {
+    /// The shard that the operation under way is about.
+    fn shard(&self) -> Option<ShardId> {
+        self.pending.as_ref().map(|op| S::shard(op, self.router.shards()))
+    }
+
+    /// Whom to ask for the operation under way.
+    fn target(&self) -> Option<NodeId> {
+        self.router.target(self.shard()?)
+    }
+
+    fn ask<P>(&self, fx: &mut Effects<P>) {
+        if let (Some(op), Some(target)) = (self.pending.clone(), self.target()) {
             let request = Request { client: self.id, number: self.number, op };
-            fx.send(self.target, S::ask(request));
+            fx.send(target, S::ask(request));
+        }
+    }
+
+    /// Asks all of the controller's servers, for any of them may be down or behind.
+    fn ask_for_newer<P>(&self, fx: &mut Effects<P>) {
+        let ask = migration::Message::Ask(self.router.known().next());
+        for controller in self.router.controllers().iter() {
+            fx.send(controller, Message::Migration(ask.clone()));
         }
     }
 }
 
 impl<S: Service> Debug for Session<S> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.pending() {
-            Some((number, op)) => write!(f, "asks {} for {number} {op:?}", self.target),
-            None => f.write_str("idle"),
+        match (self.pending(), self.target()) {
+            (Some((number, op)), Some(target)) => write!(f, "asks {target} for {number} {op:?}"),
+            (Some((number, op)), None) => write!(f, "knows nobody to ask for {number} {op:?}"),
+            (None, _) => f.write_str("idle"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::Effect;
+    use crate::kv::command::Op;
+    use crate::types::{Address, ConfigNum, GroupId};
+
+    /// A session with a cluster whose controller has two servers, and configurations that give its
+    /// only shard to one group, to another, and back.
+    fn sharded() -> (Session, [Configuration; 3]) {
+        let servers = |numbers: [u16; 2]| numbers.map(NodeId).into_iter().collect();
+        let groups = [(GroupId(1), servers([2, 3])), (GroupId(2), servers([4, 5]))];
+        let first = Configuration::initial(1).join(&groups.into()).unwrap();
+        let second = first.move_shard(ShardId(0), GroupId(2)).unwrap();
+        let third = second.move_shard(ShardId(0), GroupId(1)).unwrap();
+        let session = Session::new(ClientId(9), Router::sharded(servers([0, 1]), 1));
+        (session, [first, second, third])
+    }
+
+    /// Which servers are sent a request, under which number, and which are asked for what
+    /// configuration, by a step of the session.
+    fn sent(
+        session: &mut Session,
+        step: impl FnOnce(&mut Session, &mut Effects<()>),
+    ) -> Vec<(u16, Result<u64, u64>)> {
+        let mut fx = Effects::default();
+        step(session, &mut fx);
+        let sent = fx.into_iter().filter_map(|effect| match effect {
+            Effect::Send(Address::Server(to), Message::Request(request)) => {
+                Some((to.0, Ok(request.number.0)))
+            }
+            Effect::Send(
+                Address::Server(to),
+                Message::Migration(migration::Message::Ask(ConfigNum(num))),
+            ) => Some((to.0, Err(num))),
+            Effect::Arm(_) | Effect::Cancel(_) => None,
+            other => panic!("{other:?}"),
+        });
+        sent.collect()
+    }
+
+    fn answer(answer: Answer) -> impl FnOnce(&mut Session, &mut Effects<()>) {
+        let reply = Reply { client: ClientId(9), number: RequestId(1), answer };
+        move |session, fx| assert_eq!(session.on_reply(reply, fx), None)
+    }
+
+    fn learn(config: &Configuration) -> impl FnOnce(&mut Session, &mut Effects<()>) + '_ {
+        move |session, fx| session.on_configuration(NodeId(0), config, fx)
+    }
+
+    fn get(session: &mut Session, fx: &mut Effects<()>) {
+        session.invoke(Op::Get("k".into()), fx);
+    }
+
+    fn retry(session: &mut Session, fx: &mut Effects<()>) {
+        session.on_timeout(Timer::Retry, fx);
+    }
+
+    #[test]
+    fn request_follows_its_shard_under_its_number() {
+        let (mut session, [first, second, third]) = sharded();
+        assert_eq!(sent(&mut session, get), [(0, Err(1)), (1, Err(1))]);
+        assert_eq!(sent(&mut session, learn(&first)), [(2, Ok(1))]);
+        let elsewhere = Answer::Elsewhere(ConfigNum(2));
+        assert_eq!(sent(&mut session, answer(elsewhere.clone())), [(0, Err(2)), (1, Err(2))]);
+        assert_eq!(sent(&mut session, learn(&second)), [(4, Ok(1))]);
+        assert_eq!(sent(&mut session, answer(elsewhere)), [], "told by a group that is behind");
+        assert_eq!(sent(&mut session, learn(&first)), [], "late");
+        assert_eq!(sent(&mut session, learn(&third)), [(2, Ok(1))]);
+    }
+
+    #[test]
+    fn leader_of_another_group_is_not_followed() {
+        let (mut session, [first, ..]) = sharded();
+        sent(&mut session, get);
+        sent(&mut session, learn(&first));
+        assert_eq!(sent(&mut session, answer(Answer::Redirect(NodeId(5)))), []);
+        assert_eq!(sent(&mut session, answer(Answer::Redirect(NodeId(3)))), [(3, Ok(1))]);
+        assert_eq!(sent(&mut session, answer(Answer::Redirect(NodeId(2)))), [], "in a circle");
+    }
+
+    #[test]
+    fn retry_asks_the_next_server_and_for_a_newer_configuration() {
+        let (mut session, [first, ..]) = sharded();
+        sent(&mut session, get);
+        assert_eq!(sent(&mut session, retry), [(0, Err(1)), (1, Err(1))]);
+        sent(&mut session, learn(&first));
+        assert_eq!(sent(&mut session, retry), [(3, Ok(1)), (0, Err(2)), (1, Err(2))]);
+        assert_eq!(sent(&mut session, retry), [(2, Ok(1)), (0, Err(2)), (1, Err(2))]);
     }
 }

@@ -12,7 +12,9 @@ use crate::raft::{self, Persistent};
 use crate::replica::{self, Command, Message, Replica, Reply};
 use crate::service::{Administration, Service};
 use crate::shard::controller::Change;
-use crate::types::{Address, ClientId, NodeId};
+use crate::shard::migration;
+use crate::shard::router::Router;
+use crate::types::{Address, ClientId};
 
 /// What makes a node act by itself.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -50,10 +52,8 @@ pub enum Setup {
     Client {
         /// Its session.
         id: ClientId,
-        /// The servers are `n0` up to, not including, this.
-        servers: u16,
-        /// The server it asks first.
-        first: NodeId,
+        /// Whom it asks: a group by itself, or several that share the store.
+        router: Router,
         /// Its operations.
         script: Vec<Op>,
     },
@@ -61,8 +61,8 @@ pub enum Setup {
     Administrator {
         /// Its session.
         id: ClientId,
-        /// The controller's servers are `n0` up to, not including, this.
-        controllers: u16,
+        /// Whom it asks: the controller, which is a group by itself.
+        router: Router,
         /// Its changes.
         script: Vec<Change>,
     },
@@ -99,13 +99,13 @@ impl Setup {
                 server(fx, |fx| replica.on_start(setup, fx));
                 Node::Server(replica)
             }
-            Self::Client { id, servers, first, script } => {
-                let mut session = Session::new(*id, *servers, *first);
+            Self::Client { id, router, script } => {
+                let mut session = Session::new(*id, router.clone());
                 client(fx, |fx| invoke_next(&mut session, script, 0, fx));
                 Node::Client { session, done: 0 }
             }
-            Self::Administrator { id, controllers, script } => {
-                let mut session = Session::new(*id, *controllers, NodeId(0));
+            Self::Administrator { id, router, script } => {
+                let mut session = Session::new(*id, router.clone());
                 client(fx, |fx| invoke_next(&mut session, script, 0, fx));
                 Node::Administrator { session, done: 0 }
             }
@@ -122,6 +122,12 @@ impl Setup {
                 match (from, message) {
                     (Address::Server(_), Message::Reply(reply)) => {
                         client(fx, |fx| on_reply(session, done, script, reply, fx));
+                    }
+                    (
+                        Address::Server(from),
+                        Message::Migration(migration::Message::Configuration(config)),
+                    ) => {
+                        client(fx, |fx| session.on_configuration(from, &config, fx));
                     }
                     // Not for this role, or not from whom it says: no effect, whoever sent it.
                     (
@@ -217,6 +223,9 @@ fn tell_server(
         }
         (Address::Client(from), Message::Change(request)) if request.client.process() == from => {
             replica.on_change(setup, request, fx);
+        }
+        (Address::Client(from), Message::Migration(migration::Message::Ask(num))) => {
+            replica.on_client_ask(from, num, fx);
         }
         // Not for this role, or not from whom it says: no effect, whoever sent it.
         (

@@ -287,6 +287,17 @@ impl Replica {
         }
     }
 
+    /// A client asks the controller for its latest configuration, if that has at least this number.
+    /// What is applied is committed, so any replica may answer.
+    pub fn on_client_ask(&self, from: ClientId, num: ConfigNum, fx: &mut Effects) {
+        if let Machine::Controller(controller) = &self.machine
+            && controller.latest().num >= num
+        {
+            let answer = migration::Message::Configuration(controller.latest().clone());
+            fx.send(from, Message::Migration(answer));
+        }
+    }
+
     fn propose(&mut self, setup: &Setup, command: Command, fx: &mut Effects) {
         self.raft_step(setup, fx, |raft| {
             let leads = raft.propose(command);

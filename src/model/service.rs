@@ -9,6 +9,8 @@ use std::hash::Hash;
 use crate::kv::command::{Op, Output, Request};
 use crate::replica::{Command, Message, Reply};
 use crate::shard::controller::{Change, Outcome};
+use crate::shard::route::shard_of;
+use crate::types::ShardId;
 
 /// What a session asks for, and how it stands in messages and logs.
 pub trait Service: Clone + Copy + Debug + Eq + Hash + Ord {
@@ -19,12 +21,16 @@ pub trait Service: Clone + Copy + Debug + Eq + Hash + Ord {
 
     /// Whether a request is within its limits.
     fn within_limits(op: &Self::Op) -> bool;
+    /// Which of so many shards a request is about.
+    fn shard(op: &Self::Op, shards: u16) -> ShardId;
     /// A request as a message.
     fn ask(request: Request<Self::Op>) -> Message;
     /// A request as an entry of a log.
     fn command(request: Request<Self::Op>) -> Command;
     /// An answer as a message.
     fn tell(reply: Reply<Self::Output>) -> Message;
+    /// The answer that a message is, if it is one.
+    fn told(message: Message) -> Option<Reply<Self::Output>>;
 }
 
 /// The store: operations on keys.
@@ -39,6 +45,10 @@ impl Service for Keys {
         op.within_limits()
     }
 
+    fn shard(op: &Op, shards: u16) -> ShardId {
+        shard_of(op.key(), shards)
+    }
+
     fn ask(request: Request) -> Message {
         Message::Request(request)
     }
@@ -49,6 +59,17 @@ impl Service for Keys {
 
     fn tell(reply: Reply) -> Message {
         Message::Reply(reply)
+    }
+
+    fn told(message: Message) -> Option<Reply> {
+        match message {
+            Message::Reply(reply) => Some(reply),
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Change(_)
+            | Message::Outcome(_)
+            | Message::Migration(_) => None,
+        }
     }
 }
 
@@ -64,6 +85,11 @@ impl Service for Administration {
         change.within_limits()
     }
 
+    /// The controller is not sharded.
+    fn shard(_: &Change, _: u16) -> ShardId {
+        ShardId(0)
+    }
+
     fn ask(request: Request<Change>) -> Message {
         Message::Change(request)
     }
@@ -74,5 +100,16 @@ impl Service for Administration {
 
     fn tell(reply: Reply<Outcome>) -> Message {
         Message::Outcome(reply)
+    }
+
+    fn told(message: Message) -> Option<Reply<Outcome>> {
+        match message {
+            Message::Outcome(reply) => Some(reply),
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Reply(_)
+            | Message::Change(_)
+            | Message::Migration(_) => None,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use stateright::actor::Envelope;
+use stateright::actor::{Envelope, Id};
 
 use super::{Holds, Property, Reads, Server, are_peers, not_reached, server, servers};
 
@@ -121,6 +121,9 @@ pub const ASKED_AROUND: Property = goal!(
     asked_around,
     "A request is under way to two servers, and no server has led who could have sent it on."
 );
+/// A client finds out that it has asked the wrong group.
+pub const ASKED_ELSEWHERE: Property =
+    goal!(State, asked_elsewhere, "A client has asked one group, and then another, for the same.");
 /// A client is sent to the leader.
 pub const REDIRECTED: Property = goal!(Message, redirected, "A client is told who leads.");
 /// A server has lost its memory.
@@ -216,12 +219,26 @@ fn sent_again(state: &SystemState) -> bool {
 }
 
 fn asked_around(state: &SystemState) -> bool {
+    let led = state.actor_states.iter().any(|host| !host.past.led.is_empty());
+    !led && asked_two(state, |_, _| true)
+}
+
+fn asked_elsewhere(state: &SystemState) -> bool {
+    let group = |server: Id| {
+        let host = state.actor_states.get(usize::from(server));
+        host.and_then(|host| host.node.replica()?.machine.group())
+    };
+    asked_two(state, |one, other| group(one) != group(other))
+}
+
+/// Whether one request is under way to two servers such as these.
+fn asked_two(state: &SystemState, such: impl Fn(Id, Id) -> bool) -> bool {
     let requests = || {
         let all = state.network.iter_all();
         all.filter_map(|envelope| Some((envelope.msg.request()?, envelope.dst)))
     };
-    let led = state.actor_states.iter().any(|host| !host.past.led.is_empty());
-    !led && requests().any(|(one, to)| requests().any(|(other, dst)| one == other && to != dst))
+    requests()
+        .any(|(one, to)| requests().any(|(other, dst)| one == other && to != dst && such(to, dst)))
 }
 
 /// Whether the sender is a leader that knows where the receiver's log agrees with its own.

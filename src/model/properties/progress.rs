@@ -8,7 +8,7 @@ use crate::node::{self, Node};
 use crate::replica::Replica;
 use crate::shard::controller::Controller;
 use crate::shard::ownership::Ownership;
-use crate::system::{HostState, Scope, Timer};
+use crate::system::{HostState, NetworkKind, Scope, Sharding, Timer};
 
 /// The name of the property.
 pub const NAME: &str = "recoverable";
@@ -70,9 +70,11 @@ pub fn is_fault(timer: &Timer) -> bool {
 }
 
 /// Whether a request stays under way until a leader has carried it out. If not, a client that has
-/// used up its retries may wait for ever.
+/// used up its retries may wait for ever. In groups of one, whoever is asked leads.
 fn requests_stay(scope: &Scope) -> bool {
-    scope.reductions.any_server && scope.network == crate::system::NetworkKind::Duplicating
+    let of_one = |sharding: &Sharding| sharding.groups.iter().all(|servers| *servers == 1);
+    scope.network == NetworkKind::Duplicating
+        && (scope.reductions.any_server || scope.sharding.as_ref().is_some_and(of_one))
 }
 
 /// How many operations are not done.

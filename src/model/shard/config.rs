@@ -179,6 +179,15 @@ impl Configuration {
         Self { num: ConfigNum(0), groups: OrdMap::new(), assignment: Assignment::unowned(shards) }
     }
 
+    /// What a group by itself looks like: it has one shard, and nobody to share with.
+    #[must_use]
+    pub(super) fn alone(servers: Servers) -> (GroupId, Self) {
+        let group = GroupId(1);
+        let mut assignment = Assignment::unowned(1);
+        assignment.set(ShardId(0), Some(group));
+        (group, Self { num: ConfigNum(1), groups: OrdMap::unit(group, servers), assignment })
+    }
+
     /// About how many bytes it takes in a message.
     #[must_use]
     pub fn bytes(&self) -> usize {

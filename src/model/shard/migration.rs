@@ -33,8 +33,9 @@ use crate::types::{ConfigNum, NodeId, ShardId};
 /// that moves it: a later move of the same shard is another matter.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Message {
-    /// A group asks the controller for the configuration with this number. If there is none yet it
-    /// is not answered.
+    /// A group asks the controller for the configuration with this number, or a client for the
+    /// latest, which it needs if that has at least this number. If there is none yet it is not
+    /// answered.
     Ask(ConfigNum),
     /// The controller answers.
     Configuration(Configuration),

@@ -6,8 +6,8 @@
 //!
 //! [`controller`] is the replicated state machine that makes and keeps them. A group's is in
 //! [`store`]: what the group has to do with each shard ([`ownership`]), and what a shard holds
-//! ([`content`]). [`migration`] is how shards go from group to group, and [`route`] which shard a
-//! key belongs to.
+//! ([`content`]). [`migration`] is how shards go from group to group, [`route`] which shard a key
+//! belongs to, and [`router`] what a client makes of that.
 
 pub mod config;
 pub mod content;
@@ -16,6 +16,7 @@ pub mod migration;
 pub mod ownership;
 mod rebalance;
 pub mod route;
+pub mod router;
 pub mod store;
 
 pub use rebalance::rebalance;

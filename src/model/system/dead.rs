@@ -20,7 +20,7 @@ use stateright::actor::{Actor, Envelope, Id, Network, Out, is_no_op};
 use super::{Host, HostState, SystemState};
 use crate::node::Node;
 use crate::raft::{self, Outcome, Role, Rpc};
-use crate::replica::{Machine, Message, Replica};
+use crate::replica::{Answer, Machine, Message, Replica};
 use crate::shard::migration;
 use crate::shard::ownership::Ownership;
 use crate::shard::store::Shards;
@@ -88,8 +88,17 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
             Machine::Controller(_) | Machine::Store(_) => false,
         },
         (Node::Client { session, .. }, Message::Reply(reply)) => {
-            session.pending().is_none_or(|(number, _)| reply.number < number)
+            let known = match &reply.answer {
+                Answer::Elsewhere(config) => *config <= session.router().known(),
+                Answer::Done(_) | Answer::Refused | Answer::Redirect(_) => false,
+            };
+            known || session.pending().is_none_or(|(number, _)| reply.number < number)
         }
+        // A client needs no configuration but newer ones.
+        (
+            Node::Client { session, .. },
+            Message::Migration(migration::Message::Configuration(config)),
+        ) => config.num <= session.router().known(),
         (Node::Administrator { session, .. }, Message::Outcome(reply)) => {
             session.pending().is_none_or(|(number, _)| reply.number < number)
         }

@@ -32,6 +32,7 @@ use crate::replica::{self, Answer, Kind, Message};
 use crate::shard::Group;
 use crate::shard::config::Servers;
 use crate::shard::controller::Change;
+use crate::shard::router::Router;
 use crate::spec::map::Map;
 use crate::types::{ClientId, GroupId, NodeId, Term};
 
@@ -101,8 +102,8 @@ pub struct Bounds {
     pub restarts: u8,
     /// Heartbeat timeouts, of all servers together: hides what needs more retransmissions.
     pub heartbeats: u8,
-    /// Times that the leaders of groups look after their shards, all together: hides what needs more
-    /// messages between groups to be sent again.
+    /// Times that the leaders of groups look after their shards, all together: hides what needs
+    /// more messages between groups to be sent again.
     pub polls: u8,
     /// Retries of each client: hides what needs more of them.
     pub retries: u8,
@@ -221,10 +222,19 @@ impl Scope {
             let raft = Config { id: *id, servers: peers, limits: self.limits };
             Setup::Server(replica::Setup { raft, kind })
         };
+        let all: Servers = servers.iter().copied().collect();
+        let router = |i: usize| match &self.sharding {
+            Some(sharding) if !any_server => {
+                Router::sharded(sharding.controllers(), sharding.shards)
+            }
+            Some(_) | None => {
+                let first = if any_server { 0 } else { i as u16 % self.servers };
+                Router::alone(all.clone(), NodeId(first))
+            }
+        };
         let client = |(i, script): (usize, &Vec<Op>)| Setup::Client {
             id: ClientId(u64::from(self.servers) + i as u64),
-            servers: self.servers,
-            first: if any_server { NodeId(0) } else { NodeId(i as u16 % self.servers) },
+            router: router(i),
             script: script.clone(),
         };
         let host = |setup| Host {
@@ -235,7 +245,7 @@ impl Scope {
         let clients = self.clients.iter().enumerate().map(client);
         let administrator = self.sharding.iter().map(|sharding| Setup::Administrator {
             id: ClientId(u64::from(self.servers) + self.clients.len() as u64),
-            controllers: sharding.controllers,
+            router: Router::alone(sharding.controllers(), NodeId(0)),
             script: sharding.changes.clone(),
         });
         servers.iter().map(server).chain(clients).chain(administrator).map(host).collect()
@@ -251,9 +261,14 @@ impl Sharding {
         (first..first + self.groups[place]).map(NodeId).collect()
     }
 
+    /// The servers of the controller.
+    fn controllers(&self) -> Servers {
+        (0..self.controllers).map(NodeId).collect()
+    }
+
     /// What a server keeps, and together with whom.
     fn role(&self, id: NodeId) -> (Kind, BTreeSet<NodeId>) {
-        let controllers: Servers = (0..self.controllers).map(NodeId).collect();
+        let controllers = self.controllers();
         let groups = (1..=self.groups.len() as u16).map(GroupId);
         match groups.map(|group| (group, self.servers_of(group))).find(|(_, s)| s.contains(id)) {
             None => (Kind::Controller { shards: self.shards }, controllers.iter().collect()),
