@@ -1,8 +1,9 @@
 //! The client library: many sessions over one socket.
 //!
 //! A session has one operation at a time; to have several under way, open several sessions. The
-//! protocol of a session is the model's ([`model::client::Session`]); this is its clock and its
-//! network. One thread drives a [`Client`]:
+//! protocol of a session is the model's ([`model::client::Session`]), which also finds the group
+//! that owns a key if several share the store; this is its clock and its network. One thread drives
+//! a [`Client`]:
 //!
 //! ```no_run
 //! # use runtime::client::{Client, Outcome};
@@ -21,6 +22,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! An [`Administrator`] is the same for the controller of a sharded cluster.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,8 +32,10 @@ use std::time::{Duration, Instant};
 use model::actor::Timing;
 use model::client::{Effects, Session, Timer};
 use model::effects::Effect;
-use model::kv::command::Op;
 use model::replica::{Answer, Message};
+use model::service::{Administration, Keys, Service};
+use model::shard::config::Servers;
+use model::shard::migration;
 use model::shard::router::Router;
 use model::types::{Address, ClientId, NodeId};
 
@@ -61,35 +66,79 @@ impl SessionId {
 }
 
 /// A process's connection to a cluster.
-pub struct Client<T = Udp> {
+pub struct Client<T = Udp, S: Service = Keys> {
     endpoint: Endpoint<T>,
     process: ClientId,
-    servers: u16,
-    /// Who answered last: new sessions ask it first.
-    leader: NodeId,
-    sessions: Vec<Session>,
+    /// What the first session knows of the servers.
+    router: Router,
+    /// Who answered last, and in which session: new ones begin with what that one knows.
+    leader: Option<NodeId>,
+    answered: Option<SessionId>,
+    sessions: Vec<Session<S>>,
     timers: Timers<SessionId>,
-    ended: Vec<(SessionId, Outcome)>,
+    ended: Ended<S>,
 }
 
-impl Client<Udp> {
+/// A process's connection to the controller of a cluster.
+pub type Administrator<T = Udp> = Client<T, Administration>;
+
+/// The sessions whose operation has ended, and how.
+pub type Ended<S> = Vec<(SessionId, Outcome<<S as Service>::Output>)>;
+
+impl Client {
     /// Connects to a cluster. Nothing is sent before the first operation.
     ///
     /// # Errors
     ///
     /// When no socket can be opened.
     pub fn connect(cluster: &Cluster) -> io::Result<Self> {
-        let any: SocketAddr = match cluster.node.first().map(|member| member.address) {
-            Some(SocketAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-            Some(SocketAddr::V4(_)) | None => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        };
-        Ok(Self::new(cluster, Udp::bind(any)?))
+        Ok(Self::new(cluster, bind(cluster)?))
     }
+}
+
+impl Administrator {
+    /// Connects to the controller of a cluster. Nothing is sent before the first change.
+    ///
+    /// # Errors
+    ///
+    /// When no socket can be opened, or the cluster has no controller.
+    pub fn administer(cluster: &Cluster) -> io::Result<Self> {
+        let Some(sharding) = &cluster.sharding else {
+            let reason = "the cluster is not sharded: there is no [sharding] in its configuration";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+        };
+        let router = alone(sharding.controllers());
+        Ok(Self::with(cluster, bind(cluster)?, router))
+    }
+}
+
+fn bind(cluster: &Cluster) -> io::Result<Udp> {
+    let any: SocketAddr = match cluster.node.first().map(|member| member.address) {
+        Some(SocketAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        Some(SocketAddr::V4(_)) | None => (Ipv4Addr::UNSPECIFIED, 0).into(),
+    };
+    Udp::bind(any)
+}
+
+/// A group by itself, of which any server may be asked first.
+fn alone(servers: Servers) -> Router {
+    let first = servers.iter().nth(Rng::from_entropy().index(servers.len()));
+    Router::alone(servers, first.unwrap_or_default())
 }
 
 impl<T: Transport> Client<T> {
     /// Connects to a cluster over any transport.
     pub fn new(cluster: &Cluster, transport: T) -> Self {
+        let router = match &cluster.sharding {
+            None => alone(cluster.servers()),
+            Some(sharding) => Router::sharded(sharding.controllers(), sharding.shards),
+        };
+        Self::with(cluster, transport, router)
+    }
+}
+
+impl<T: Transport, S: Service> Client<T, S> {
+    fn with(cluster: &Cluster, transport: T, router: Router) -> Self {
         let mut rng = Rng::from_entropy();
         let drawn = Identity::client(cluster.cluster, SCHEMA, &mut rng);
         let process = ClientId(drawn.id).process();
@@ -100,12 +149,12 @@ impl<T: Transport> Client<T> {
             cluster.addresses(),
             transport,
         );
-        let servers = cluster.node.len() as u16;
         Self {
             endpoint,
             process,
-            servers,
-            leader: NodeId(rng.index(usize::from(servers)) as u16),
+            router,
+            leader: None,
+            answered: None,
             sessions: Vec::new(),
             timers: Timers::default(),
             ended: Vec::new(),
@@ -119,8 +168,8 @@ impl<T: Transport> Client<T> {
     /// When there are [`ClientId::SESSIONS`] of them: connect another client.
     pub fn open(&mut self) -> SessionId {
         let number = u16::try_from(self.sessions.len()).expect("a client has 65,536 sessions");
-        let servers = (0..self.servers).map(NodeId).collect();
-        let router = Router::alone(servers, self.leader);
+        let router = self.answered.map(|session| self.sessions[session.index()].router());
+        let router = router.unwrap_or(&self.router).clone();
         self.sessions.push(Session::new(self.process.session(number), router));
         SessionId(number)
     }
@@ -136,7 +185,7 @@ impl<T: Transport> Client<T> {
     /// # Panics
     ///
     /// If the session has one under way.
-    pub fn invoke(&mut self, session: SessionId, op: Op) {
+    pub fn invoke(&mut self, session: SessionId, op: S::Op) {
         self.step(session, |session, fx| {
             session.invoke(op, fx);
             None
@@ -144,7 +193,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Gives up on a session's operation; it ends as [`Outcome::Unknown`].
-    pub fn give_up(&mut self, session: SessionId) -> Option<Outcome> {
+    pub fn give_up(&mut self, session: SessionId) -> Option<Outcome<S::Output>> {
         self.step(session, Session::give_up);
         self.take_ended(session)
     }
@@ -154,7 +203,7 @@ impl<T: Transport> Client<T> {
     /// # Errors
     ///
     /// When the socket is unusable.
-    pub fn poll(&mut self, until: Wait) -> io::Result<Vec<(SessionId, Outcome)>> {
+    pub fn poll(&mut self, until: Wait) -> io::Result<Ended<S>> {
         loop {
             self.retry();
             self.endpoint.flush();
@@ -178,7 +227,12 @@ impl<T: Transport> Client<T> {
     /// # Errors
     ///
     /// When the socket is unusable.
-    pub fn call(&mut self, session: SessionId, op: Op, patience: Duration) -> io::Result<Outcome> {
+    pub fn call(
+        &mut self,
+        session: SessionId,
+        op: S::Op,
+        patience: Duration,
+    ) -> io::Result<Outcome<S::Output>> {
         let deadline = clock::now() + patience;
         self.invoke(session, op);
         loop {
@@ -195,9 +249,10 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// Who leads, as far as is known: who answered last, or was named by who did.
+    /// Who leads, as far as is known: who answered last, or was named by who did. In a sharded
+    /// cluster it leads one of the groups.
     #[must_use]
-    pub fn leader(&self) -> NodeId {
+    pub fn leader(&self) -> Option<NodeId> {
         self.leader
     }
 
@@ -209,16 +264,25 @@ impl<T: Transport> Client<T> {
 
     fn receive(&mut self, wait: Wait) -> io::Result<()> {
         let wait = wait.at_most(self.timers.next_due()).at_most(self.endpoint.next_flush());
-        let mut replies = Vec::new();
-        let keep = |from: wire::Sender, message: Message| match message {
-            Message::Reply(reply) => replies.push((from, reply)),
-            Message::Raft(_)
-            | Message::Request(_)
-            | Message::Change(_)
-            | Message::Outcome(_)
-            | Message::Migration(_) => {} // Not for a client.
+        let (mut replies, mut configurations) = (Vec::new(), Vec::new());
+        let keep = |from: wire::Sender, message: Message| {
+            let Ok(from) = u16::try_from(from.source).map(NodeId) else { return }; // A client.
+            match message {
+                Message::Migration(migration::Message::Configuration(config)) => {
+                    configurations.push((from, config));
+                }
+                message => replies.extend(S::told(message).map(|reply| (from, reply))),
+            }
         };
         self.endpoint.receive(wait, BATCH, keep)?;
+        for (from, config) in configurations {
+            for session in (0..=u16::MAX).map(SessionId).take(self.sessions.len()) {
+                self.step(session, |session, fx| {
+                    session.on_configuration(from, &config, fx);
+                    None
+                });
+            }
+        }
         for (from, reply) in replies {
             if reply.client.process() != self.process {
                 continue;
@@ -228,10 +292,11 @@ impl<T: Transport> Client<T> {
                 continue;
             }
             match reply.answer {
-                Answer::Redirect(leader) => self.leader = leader,
-                Answer::Done(_) | Answer::Refused => self.leader = NodeId(from.source as u16),
+                Answer::Redirect(leader) => self.leader = Some(leader),
+                Answer::Done(_) | Answer::Refused => self.leader = Some(from),
                 Answer::Elsewhere(_) => {}
             }
+            self.answered = Some(session);
             self.step(session, |session, fx| session.on_reply(reply, fx));
         }
         Ok(())
@@ -255,7 +320,7 @@ impl<T: Transport> Client<T> {
     fn step(
         &mut self,
         id: SessionId,
-        step: impl FnOnce(&mut Session, &mut Effects<()>) -> Option<Outcome>,
+        step: impl FnOnce(&mut Session<S>, &mut Effects<()>) -> Option<Outcome<S::Output>>,
     ) {
         let mut fx = Effects::default();
         let outcome = step(&mut self.sessions[id.index()], &mut fx);
@@ -274,7 +339,7 @@ impl<T: Transport> Client<T> {
         self.ended.extend(outcome.map(|outcome| (id, outcome)));
     }
 
-    fn take_ended(&mut self, session: SessionId) -> Option<Outcome> {
+    fn take_ended(&mut self, session: SessionId) -> Option<Outcome<S::Output>> {
         let position = self.ended.iter().position(|(ended, _)| *ended == session)?;
         Some(self.ended.swap_remove(position).1)
     }

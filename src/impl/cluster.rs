@@ -9,13 +9,22 @@
 //! address = "127.0.0.1:7400"
 //! data = "n0"                                 # where it keeps its log, from this file's folder
 //! ```
+//!
+//! If groups of servers share the store it also says which: see [`Sharding`].
+
+mod sharding;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use model::replica::Kind;
+use model::shard::config::Servers;
+use model::types::NodeId;
 use serde::{Deserialize, Serialize};
+
+pub use sharding::{DEFAULT_SHARDS, Group, Sharding};
 
 use crate::rng::{self, Rng};
 use crate::wire::{Key, Limits};
@@ -31,6 +40,9 @@ pub struct Cluster {
     /// The largest datagram to send, in bytes.
     #[serde(default = "default_max_datagram")]
     pub max_datagram: usize,
+    /// How groups of servers share the store. Without it every server keeps all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharding: Option<Sharding>,
     /// The servers.
     pub node: Vec<Member>,
 }
@@ -97,6 +109,7 @@ impl Cluster {
             cluster: Rng::from_entropy().below(1 << 62), // What TOML can say.
             key,
             max_datagram: default_max_datagram(),
+            sharding: None,
             node: addresses.iter().enumerate().map(member).collect(),
         })
     }
@@ -145,6 +158,9 @@ impl Cluster {
         if addresses.len() != self.node.len() {
             return Err("two nodes have one address".to_owned());
         }
+        if let Some(sharding) = &self.sharding {
+            sharding.check(self.node.len())?;
+        }
         self.parse_key().map(|_| ()).ok_or("the key is not 32 hexadecimal digits".to_owned())
     }
 
@@ -154,6 +170,21 @@ impl Cluster {
         }
         let bytes = u128::from_str_radix(&self.key, 16).ok()?;
         Some(Key::new(bytes.to_be_bytes()))
+    }
+
+    /// All its servers.
+    #[must_use]
+    pub fn servers(&self) -> Servers {
+        self.node.iter().map(|member| NodeId(member.id)).collect()
+    }
+
+    /// What a server keeps, and together with whom.
+    #[must_use]
+    pub fn role(&self, node: NodeId) -> (Kind, Servers) {
+        match &self.sharding {
+            None => (Kind::Store, self.servers()),
+            Some(sharding) => sharding.role(node),
+        }
     }
 
     /// The secret of its members.

@@ -287,7 +287,11 @@ fn open(
 }
 
 fn actor(cluster: &Cluster, node: u16, limits: Limits) -> NodeActor {
-    let servers = cluster.node.len() as u16;
-    let config = Config { id: NodeId(node), servers: (0..servers).map(NodeId).collect(), limits };
-    NodeActor { setup: Setup::Server(replica::Setup::store(config)), servers, timing: Timing::LAN }
+    let (kind, peers) = cluster.role(NodeId(node));
+    let raft = Config { id: NodeId(node), servers: peers.iter().collect(), limits };
+    NodeActor {
+        setup: Setup::Server(replica::Setup { raft, kind }),
+        servers: cluster.node.len() as u16,
+        timing: Timing::LAN,
+    }
 }

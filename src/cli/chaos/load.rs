@@ -186,8 +186,8 @@ impl Worker {
             Outcome::Unknown => &self.board.unknown,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        if matches!(outcome, Outcome::Done(_)) {
-            self.board.leader.store(self.client.leader().0, Ordering::Relaxed);
+        if let (Outcome::Done(_), Some(leader)) = (&outcome, self.client.leader()) {
+            self.board.leader.store(leader.0, Ordering::Relaxed);
         }
         if let Some(operation) = self.recorder.end(self.client.id(session), outcome) {
             self.workload.learn(operation);
