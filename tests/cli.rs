@@ -4,11 +4,18 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use runtime::cluster::Cluster;
+use model::kv::command::{Key, Op, Output as Answer, Value};
+use model::shard::route::shard_of;
+use runtime::client::{Client, Outcome};
+use runtime::cluster::{Cluster, Sharding};
 use tempfile::TempDir;
 
 fn shardwright(arguments: &[&str]) -> Command {
@@ -39,14 +46,25 @@ struct Config {
 
 impl Config {
     fn new(servers: usize) -> Self {
+        Self::of(servers, None)
+    }
+
+    /// A controller and groups, of one server each.
+    fn sharded(groups: u16, shards: u16) -> Self {
+        let sharding = Sharding::even(groups, 1, shards);
+        Self::of(sharding.nodes(), Some(sharding))
+    }
+
+    fn of(servers: usize, sharding: Option<Sharding>) -> Self {
         // Held until all are found, so that they differ.
         let sockets: Vec<_> =
             (0..servers).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<SocketAddr> =
             sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
         let folder = TempDir::new().unwrap();
-        Cluster::draw(&addresses).unwrap().store(&folder.path().join("cluster.toml")).unwrap();
-        let cluster = Cluster::load(&folder.path().join("cluster.toml")).unwrap();
+        let file = folder.path().join("cluster.toml");
+        Cluster { sharding, ..Cluster::draw(&addresses).unwrap() }.store(&file).unwrap();
+        let cluster = Cluster::load(&file).unwrap();
         Self { folder, cluster }
     }
 
@@ -83,6 +101,67 @@ impl Config {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
+
+    /// Has a change made.
+    fn admin(&self, arguments: &[&str]) {
+        let output = self.kv(&[&["admin"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Which group owns each shard.
+    fn owners(&self) -> Vec<u64> {
+        owners(&self.file())
+    }
+}
+
+/// Which group owns each shard of this cluster.
+fn owners(config: &str) -> Vec<u64> {
+    let output = run(&["admin", "status", "--json", "--config", config, "--timeout", "60"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    status["shards"].as_array().unwrap().iter().map(|group| group.as_u64().unwrap()).collect()
+}
+
+/// A key of this shard, the `nth` of those that these tests use.
+fn key_of(shard: u16, shards: u16, nth: usize) -> String {
+    let keys = (0..).map(|number| format!("key{number}"));
+    keys.filter(|key| shard_of(&Key::from(key), shards).0 == shard).nth(nth).unwrap()
+}
+
+/// Appends 0, 1, 2, ... to all of these keys while `meanwhile` runs, then checks that each was
+/// appended once.
+fn while_appending(cluster: &Cluster, keys: &[String], meanwhile: impl FnOnce()) {
+    let stop = AtomicBool::new(false);
+    let mut client = Client::connect(cluster).unwrap();
+    let session = client.open();
+    let patience = Duration::from_secs(60);
+    let appended = thread::scope(|scope| {
+        let appending = scope.spawn(|| {
+            let mut appended = String::new();
+            for number in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let more = format!("{number} ");
+                for key in keys {
+                    let op = Op::Append(Key::from(key), Value::from(&more));
+                    let outcome = client.call(session, op, patience).unwrap();
+                    assert_eq!(outcome, Outcome::Done(Answer::Written), "{key} {more}");
+                }
+                appended += &more;
+            }
+            for key in keys {
+                let outcome = client.call(session, Op::Get(Key::from(key)), patience).unwrap();
+                let expected = Answer::Value(Some(Value::from(&appended)));
+                assert_eq!(outcome, Outcome::Done(expected), "{key}");
+            }
+            appended
+        });
+        meanwhile();
+        stop.store(true, Ordering::Relaxed);
+        appending.join().unwrap()
+    });
+    assert!(!appended.is_empty());
 }
 
 /// A process that is killed, without warning, when it is dropped.
@@ -171,17 +250,17 @@ fn check_from_a_stage_claims_no_more_than_it_saw() {
 fn value_over_the_limit_is_refused_by_the_library_too() {
     let config = Config::new(1);
     let _server = config.serve(0, true);
-    let mut client = runtime::client::Client::connect(&config.cluster).unwrap();
+    let mut client = Client::connect(&config.cluster).unwrap();
     let session = client.open();
     let value = vec![b'v'; (1 << 20) + 1];
-    let op = model::kv::command::Op::Put("k".into(), value.into());
-    let outcome = client.call(session, op, std::time::Duration::from_secs(60)).unwrap();
-    assert_eq!(outcome, runtime::client::Outcome::NotDone);
+    let op = Op::Put("k".into(), value.into());
+    let outcome = client.call(session, op, Duration::from_secs(60)).unwrap();
+    assert_eq!(outcome, Outcome::NotDone);
 
     let value = vec![b'v'; 1 << 20];
-    let op = model::kv::command::Op::Put("k".into(), value.into());
-    let outcome = client.call(session, op, std::time::Duration::from_secs(60)).unwrap();
-    assert_eq!(outcome, runtime::client::Outcome::Done(model::kv::command::Output::Written));
+    let op = Op::Put("k".into(), value.into());
+    let outcome = client.call(session, op, Duration::from_secs(60)).unwrap();
+    assert_eq!(outcome, Outcome::Done(Answer::Written));
 }
 
 #[test]
@@ -242,4 +321,174 @@ fn two_servers_do_not_share_a_log() {
     fs::write(&file, moved).unwrap();
     let file = file.display().to_string();
     refuses(&["serve", "--config", &file, "--node", "0"], 1, "locked by another process");
+}
+
+/// Ports that follow each other and are free now.
+fn consecutive_ports(count: u16) -> u16 {
+    let free =
+        |port: &u16| (*port..*port + count).all(|p| UdpSocket::bind(("127.0.0.1", p)).is_ok());
+    let first = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() % 20_000;
+    (10_000 + first..).step_by(usize::from(count)).find(free).unwrap()
+}
+
+#[test]
+fn groups_share_a_store_and_give_each_other_shards() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let file = folder.path().join("data/cluster.toml").display().to_string();
+    let listen = format!("127.0.0.1:{}", consecutive_ports(3));
+    let up = || {
+        let arguments = ["up", "--groups", "2", "--servers", "1", "--shards", "4"];
+        let place = ["--data", &data, "--listen", &listen];
+        let mut command = shardwright(&[&arguments[..], &place[..]].concat());
+        let mut server = Server(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().starts_with("3 servers"));
+        (server, lines)
+    };
+    let client = |arguments: &[&str]| {
+        let output = run(&[arguments, &["--config", &file, "--timeout", "60"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    };
+    let running = up();
+    assert_eq!(owners(&file), [1, 1, 2, 2]);
+    let keys: Vec<_> = (0..4).map(|shard| key_of(shard, 4, 0)).collect();
+    let appended: Vec<_> = (0..4).map(|shard| key_of(shard, 4, 1)).collect();
+    for key in &keys {
+        client(&["put", key, &format!("value of {key}")]);
+    }
+    while_appending(&Cluster::load(file.as_ref()).unwrap(), &appended, || {
+        for _ in 0..3 {
+            client(&["admin", "move", "0", "2"]);
+            client(&["admin", "move", "3", "1"]);
+            assert_eq!(owners(&file), [2, 1, 2, 1]);
+            client(&["admin", "move", "0", "1"]);
+            client(&["admin", "move", "3", "2"]);
+        }
+        client(&["admin", "leave", "2"]);
+    });
+    assert_eq!(owners(&file), [1; 4]);
+    let all_there = || {
+        for key in &keys {
+            assert_eq!(client(&["get", key]), format!("value of {key}"));
+        }
+    };
+    all_there();
+    drop(running);
+    let _running = up();
+    assert_eq!(owners(&file), [1; 4], "who has left does not join by itself");
+    all_there();
+    client(&["admin", "join", "2"]);
+    assert_eq!(owners(&file).iter().filter(|owner| **owner == 2).count(), 2);
+    all_there();
+}
+
+#[test]
+fn killed_in_the_middle_of_a_move_groups_go_on_with_it() {
+    let config = Config::sharded(2, 2);
+    let [_controller, one, two] = config.serve_all(true).try_into().map_err(|_| ()).unwrap();
+    config.admin(&["join", "1", "2"]);
+    assert_eq!(config.owners(), [1, 2]);
+    // Several parts on the way.
+    let value = "v".repeat(100_000);
+    let keys: Vec<_> = (0..8).map(|nth| key_of(0, 2, nth)).collect();
+    for key in &keys {
+        assert!(config.kv(&["put", key, &value]).status.success());
+    }
+    let stays = key_of(1, 2, 0);
+    assert!(config.kv(&["put", &stays, "here"]).status.success());
+
+    config.admin(&["move", "1", "1"]);
+    assert_eq!(config.get(&stays), "here");
+    drop(two);
+    config.admin(&["move", "0", "2"]);
+    // Until the first group has let go of it, it answers.
+    let file = config.file();
+    let asked = ["get", &keys[0], "--config", &file, "--timeout", "1"];
+    while run(&asked).status.success() {}
+    assert_eq!(config.get(&stays), "here", "what does not move is served meanwhile");
+    drop(one);
+    let one = config.serve(1, false);
+    let two = config.serve(2, false);
+    for key in &keys {
+        assert_eq!(config.get(key), value);
+    }
+
+    // And back, whichever is killed while the parts are under way.
+    config.admin(&["move", "0", "1"]);
+    drop(one);
+    let one = config.serve(1, false);
+    assert_eq!(config.get(&keys[7]), value);
+    config.admin(&["move", "0", "2"]);
+    drop((one, two));
+    let _both = [config.serve(1, false), config.serve(2, false)];
+    assert!(config.kv(&["append", &keys[0], "!"]).status.success());
+    assert_eq!(config.get(&keys[0]), value + "!");
+    assert_eq!(config.owners(), [2, 1]);
+}
+
+#[test]
+fn senseless_changes_are_refused_and_change_nothing() {
+    let config = Config::sharded(2, 4);
+    let file = config.file();
+    let servers = config.serve_all(true);
+    config.admin(&["join", "1", "2"]);
+    for (change, complaint) in [
+        (&["join", "3"][..], "the configuration file has no g3; it has g1, g2"),
+        (&["join", "2"], "group g2 is there already"),
+        (&["leave", "9"], "there is no group g9"),
+        (&["leave", "1", "2"], "no group would be left"),
+        (&["move", "s4", "g1"], "there is no shard s4"),
+        (&["move", "0", "7"], "there is no group g7"),
+        (&["move", "0", "1"], "shard s0 is there already"),
+        (&["query", "5"], "the latest configuration is v1"),
+    ] {
+        refuses(&[&["admin"], change, &["--config", &file]].concat(), 1, complaint);
+    }
+    for malformed in
+        [&["move", "0", "one"][..], &["move", "70000", "1"], &["join"], &["query", "x"]]
+    {
+        let output = run(&[&["admin"], malformed, &["--config", &file]].concat());
+        assert_eq!(output.status.code(), Some(2), "{malformed:?}");
+    }
+    assert_eq!(config.owners(), [1, 1, 2, 2]);
+    drop(servers);
+    refuses(&["admin", "status", "--config", &file, "--timeout", "1"], 1, "no answer in time");
+    let lone = Config::new(1);
+    refuses(&["admin", "status", "--config", &lone.file()], 1, "the cluster is not sharded");
+}
+
+#[test]
+fn malformed_groups_are_refused() {
+    let config = Config::sharded(2, 4);
+    let text = fs::read_to_string(config.file()).unwrap();
+    let file = config.file();
+    for (malformed, expected) in [
+        (text.replace("nodes = [2]", "nodes = [9]"), "group 2 lists node 9, and there is none"),
+        (text.replace("nodes = [2]", "nodes = [1]"), "node 1, which is listed before"),
+        (text.replace("nodes = [2]", "nodes = []"), "group 2 has no nodes"),
+        (text.replace("controller = [0]", "controller = []"), "the controller has no nodes"),
+        (text.replace("shards = 4", "shards = 0"), "at least one shard"),
+        (text.replace("shards = 4", "shards = 70000"), "is not a cluster configuration"),
+    ] {
+        assert_ne!(malformed, text, "{expected}");
+        fs::write(&file, malformed).unwrap();
+        refuses(&["admin", "status", "--config", &file], 1, expected);
+        refuses(&["serve", "--config", &file, "--node", "1", "--first-start"], 1, expected);
+    }
+}
+
+#[test]
+fn server_does_not_start_on_what_another_cluster_has_left() {
+    let config = Config::sharded(1, 4);
+    let file = config.file();
+    let servers = config.serve_all(true);
+    config.admin(&["join", "1"]);
+    assert!(config.kv(&["put", "k", "v"]).status.success());
+    drop(servers);
+    let text = fs::read_to_string(&file).unwrap();
+    let number = format!("cluster = {}", config.cluster.cluster);
+    fs::write(&file, text.replace(&number, "cluster = 1")).unwrap();
+    refuses(&["serve", "--config", &file, "--node", "1"], 1, "belongs to cluster");
 }

@@ -6,19 +6,32 @@ use std::time::Duration;
 
 use model::kv::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Output, Value};
 use runtime::client::{Client, Outcome};
-use runtime::cluster::Cluster;
+use runtime::cluster::{Cluster, ClusterError};
 
 use super::{Exit, complain, up};
 
 /// Which cluster, and how long to wait for it.
 #[derive(clap::Args)]
-struct Target {
+pub(super) struct Target {
     /// The cluster's configuration; that of `shardwright up` if not given
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// How long to wait for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, global = true)]
     timeout: u64,
+}
+
+impl Target {
+    /// The cluster that is meant.
+    pub(super) fn cluster(&self) -> Result<Cluster, ClusterError> {
+        let local = Path::new(up::DEFAULT_DATA).join(up::CONFIG);
+        Cluster::load(self.config.as_deref().unwrap_or(&local))
+    }
+
+    /// How long to wait for an answer.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
 }
 
 /// Print the value of a key
@@ -151,11 +164,9 @@ fn check(op: &Op) -> Result<(), String> {
 }
 
 fn call(target: &Target, op: Op) -> Result<Outcome, Box<dyn std::error::Error>> {
-    let local = Path::new(up::DEFAULT_DATA).join(up::CONFIG);
-    let cluster = Cluster::load(target.config.as_deref().unwrap_or(&local))?;
-    let mut client = Client::connect(&cluster)?;
+    let mut client = Client::connect(&target.cluster()?)?;
     let session = client.open();
-    Ok(client.call(session, op, Duration::from_secs(target.timeout))?)
+    Ok(client.call(session, op, target.patience())?)
 }
 
 /// Says how the operation has ended. A value goes to standard output as it is, and nothing else

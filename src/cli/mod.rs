@@ -1,5 +1,6 @@
 //! What can be asked for on the command line; one file for each command.
 
+mod admin;
 mod bench;
 mod chaos;
 mod check;
@@ -60,6 +61,7 @@ enum Command {
     Append(kv::Append),
     Cas(kv::Cas),
     Delete(kv::Delete),
+    Admin(admin::Arguments),
     Mutants(mutants::Arguments),
     Bench(bench::Arguments),
 }
@@ -83,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Append(append) => append.run(),
         Command::Cas(cas) => cas.run(),
         Command::Delete(delete) => delete.run(),
+        Command::Admin(arguments) => admin::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

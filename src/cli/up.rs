@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use runtime::cluster::Cluster;
+use model::replica::Kind;
+use model::shard::controller::Change;
+use model::types::{ConfigNum, NodeId};
+use runtime::cluster::{Cluster, DEFAULT_SHARDS, Sharding};
 use runtime::server::{Server, data_directory};
 
+use super::admin::Console;
 use super::{Exit, complain};
 
 /// The configuration's name in a data directory.
@@ -20,18 +24,33 @@ pub(super) const DEFAULT_DATA: &str = "shardwright-data";
 /// How often the servers are looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a new cluster may take to let its groups join.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Start a whole cluster on this machine, until Ctrl-C
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   shardwright up                                  three servers, data in ./shardwright-data
   shardwright up --servers 5 --data /var/lib/sw   five, elsewhere
+  shardwright up --groups 2 --shards 10           two groups of three, and their controller
   shardwright put greeting hello                  in another terminal
+  shardwright admin status                        which group has which shard
 
 What was acknowledged is on disk; start the same command again to go on with it.")]
 pub(crate) struct Arguments {
-    /// How many servers a new cluster has
+    /// How many groups of servers share the store of a new cluster; without this, one group has all
+    /// of it and there is no controller
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=99))]
+    groups: Option<u16>,
+    /// How many servers a new cluster has; with --groups each group, and the controller
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
     servers: u16,
+    /// How many shards the groups of a new cluster share
+    #[arg(
+        long, requires = "groups", default_value_t = DEFAULT_SHARDS,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    shards: u16,
     /// Where the cluster keeps its data and its configuration
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
@@ -45,8 +64,13 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Ok((cluster, servers)) => {
             let config = arguments.data.join(CONFIG);
             println!("{} servers, configuration {}", servers.len(), config.display());
-            for (id, address) in cluster.addresses() {
-                println!("  n{id} at {address}");
+            for member in &cluster.node {
+                let duty = match cluster.role(NodeId(member.id)).0 {
+                    Kind::Store => String::new(),
+                    Kind::Controller { .. } => ", controller".to_owned(),
+                    Kind::Group(group) => format!(", {}", group.id),
+                };
+                println!("  n{} at {}{duty}", member.id, member.address);
             }
             watch(servers)
         }
@@ -62,35 +86,41 @@ type Started = (Cluster, Vec<Server>);
 fn start(arguments: &Arguments) -> Result<Started, Box<dyn std::error::Error>> {
     let config = arguments.data.join(CONFIG);
     let first_start = !config.try_exists()?;
-    let cluster = if first_start {
-        found(&arguments.data, &config, arguments.listen, arguments.servers)?
-    } else {
-        Cluster::load(&config)?
-    };
+    let cluster = if first_start { found(arguments, &config)? } else { Cluster::load(&config)? };
     let mut servers = Vec::new();
     for member in &cluster.node {
         let place = data_directory(&cluster, member.id, first_start)?;
         servers.push(Server::start(&cluster, member.id, place)?);
     }
+    if let Some(sharding) = &cluster.sharding {
+        join(&cluster, sharding)?;
+    }
     Ok((cluster, servers))
 }
 
 /// Founds a cluster: writes its configuration.
-fn found(
-    data: &Path,
-    config: &Path,
-    listen: SocketAddr,
-    servers: u16,
-) -> Result<Cluster, Box<dyn std::error::Error>> {
+fn found(arguments: &Arguments, config: &Path) -> Result<Cluster, Box<dyn std::error::Error>> {
+    let Arguments { groups, servers, shards, data, listen } = arguments;
+    let sharding = groups.map(|groups| Sharding::even(groups, *servers, *shards));
+    let servers = sharding.as_ref().map_or(usize::from(*servers), Sharding::nodes);
     let mut addresses = Vec::new();
-    for i in 0..servers {
+    for i in 0..servers as u16 {
         let port =
             listen.port().checked_add(i).ok_or("the ports do not reach: choose a lower one")?;
         addresses.push(SocketAddr::new(listen.ip(), port));
     }
     fs::create_dir_all(data).map_err(|e| format!("cannot create {}: {e}", data.display()))?;
-    Cluster::draw(&addresses)?.store(config)?;
+    Cluster { sharding, ..Cluster::draw(&addresses)? }.store(config)?;
     Ok(Cluster::load(config)?)
+}
+
+/// Lets all groups join, if the cluster is so new that none has.
+fn join(cluster: &Cluster, sharding: &Sharding) -> Result<(), Box<dyn std::error::Error>> {
+    let mut console = Console::connect(cluster, PATIENCE)?;
+    if console.query(None)?.num == ConfigNum(0) {
+        console.change(Change::Join(sharding.groups()))?;
+    }
+    Ok(())
 }
 
 /// Waits for Ctrl-C, or for a server to end by itself; then stops them all.

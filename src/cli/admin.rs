@@ -1,0 +1,243 @@
+//! `shardwright admin`: which group has which shard, and how to change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::str::FromStr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap::Subcommand;
+use comfy_table::{Table, presets};
+use model::shard::config::Configuration;
+use model::shard::controller::{Change, Outcome};
+use model::types::{ConfigNum, GroupId, ShardId};
+use runtime::client::{self, Administrator, SessionId};
+use runtime::cluster::{Cluster, Sharding};
+use serde::Serialize;
+
+use super::{Exit, complain, kv};
+
+/// How often `status --watch` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Say which groups share the store, and which shards they have
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  shardwright admin status            who has what
+  shardwright admin join 3            group 3 of the configuration file takes its share
+  shardwright admin leave 1 2         groups 1 and 2 leave their shards to the others
+  shardwright admin move 5 3          shard 5 goes to group 3, until the next join or leave
+  shardwright admin query 7           what was so in configuration 7
+
+Clients go on meanwhile: what moves is not answered until it has arrived, the rest always.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    target: kv::Target,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Let groups of the configuration file join, all at once, and take their share of the shards
+    Join {
+        /// The groups
+        #[arg(required = true, value_name = "GROUP", value_parser = numbered::<u16>("g"))]
+        groups: Vec<u16>,
+    },
+    /// Let groups leave, all at once; the others take their shards
+    Leave {
+        /// The groups
+        #[arg(required = true, value_name = "GROUP", value_parser = numbered::<u16>("g"))]
+        groups: Vec<u16>,
+    },
+    /// Give a shard to a group. It stays there until the next join or leave
+    Move {
+        /// The shard
+        #[arg(value_parser = numbered::<u16>("s"))]
+        shard: u16,
+        /// The group
+        #[arg(value_parser = numbered::<u16>("g"))]
+        group: u16,
+    },
+    /// Print a configuration as JSON
+    Query {
+        /// Its number; the latest if not given
+        #[arg(value_name = "NUMBER", value_parser = numbered::<u64>("v"))]
+        num: Option<u64>,
+    },
+    /// Print which group owns each shard in the latest configuration
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Again whenever it has changed, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
+}
+
+/// Reads `3`, or `g3` as the servers print it.
+fn numbered<T: FromStr>(
+    prefix: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let digits = text.strip_prefix(prefix).unwrap_or(text);
+        digits.parse().map_err(|_| format!("it should be a number, as in 3 or {prefix}3"))
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    match carry_out(arguments) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            complain(error);
+            Exit::Failed
+        }
+    }
+}
+
+fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let cluster = arguments.target.cluster()?;
+    let mut console = Console::connect(&cluster, arguments.target.patience())?;
+    match &arguments.command {
+        Command::Join { groups } => {
+            let configured = cluster.sharding.as_ref().map(Sharding::groups).unwrap_or_default();
+            let mut joining = BTreeMap::new();
+            for group in groups.iter().copied().map(GroupId) {
+                let servers = configured.get(&group).ok_or_else(|| {
+                    let known: Vec<_> = configured.keys().map(GroupId::to_string).collect();
+                    format!("the configuration file has no {group}; it has {}", known.join(", "))
+                })?;
+                joining.insert(group, servers.clone());
+            }
+            told(console.change(Change::Join(joining))?);
+        }
+        Command::Leave { groups } => {
+            let leaving: BTreeSet<_> = groups.iter().copied().map(GroupId).collect();
+            told(console.change(Change::Leave(leaving))?);
+        }
+        Command::Move { shard, group } => {
+            told(console.change(Change::Move(ShardId(*shard), GroupId(*group)))?);
+        }
+        Command::Query { num } => {
+            let config = console.query(num.map(ConfigNum))?;
+            if num.is_some_and(|num| num != config.num.0) {
+                return Err(format!("the latest configuration is {}", config.num).into());
+            }
+            println!("{}", Status::of(&config).json()?);
+        }
+        Command::Status { json, watch } => {
+            let mut shown = None;
+            let stopped = stop_signal()?;
+            loop {
+                let config = console.query(None)?;
+                if shown != Some(config.num) {
+                    shown = Some(config.num);
+                    let status = Status::of(&config);
+                    println!("{}", if *json { status.json()? } else { status.table() });
+                }
+                if !watch || stopped.recv_timeout(LOOK_EVERY).is_ok() {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn told(num: ConfigNum) {
+    println!("configuration {num}");
+}
+
+/// Hears of Ctrl-C.
+fn stop_signal() -> Result<mpsc::Receiver<()>, ctrlc::Error> {
+    let (sender, stopped) = mpsc::channel();
+    ctrlc::set_handler(move || {
+        let _ = sender.send(()); // It fails when all is ending anyway.
+    })?;
+    Ok(stopped)
+}
+
+/// A session with the controller.
+pub(super) struct Console {
+    client: Administrator,
+    session: SessionId,
+    patience: Duration,
+}
+
+impl Console {
+    /// A session in which each answer is waited for so long.
+    pub(super) fn connect(cluster: &Cluster, patience: Duration) -> std::io::Result<Self> {
+        let mut client = Administrator::administer(cluster)?;
+        let session = client.open();
+        Ok(Self { client, session, patience })
+    }
+
+    /// The configuration with this number, or the latest.
+    pub(super) fn query(
+        &mut self,
+        num: Option<ConfigNum>,
+    ) -> Result<Configuration, Box<dyn Error>> {
+        match self.call(Change::Query(num))? {
+            Outcome::Configuration(config) => Ok(config),
+            Outcome::Changed(_) | Outcome::Refused(_) => Err("the controller is confused".into()),
+        }
+    }
+
+    /// Makes a change, and gives the number of the configuration that it makes.
+    pub(super) fn change(&mut self, change: Change) -> Result<ConfigNum, Box<dyn Error>> {
+        match self.call(change)? {
+            Outcome::Changed(num) => Ok(num),
+            Outcome::Refused(refusal) => Err(format!("nothing was changed: {refusal}").into()),
+            Outcome::Configuration(_) => Err("the controller is confused".into()),
+        }
+    }
+
+    fn call(&mut self, change: Change) -> Result<Outcome, Box<dyn Error>> {
+        match self.client.call(self.session, change, self.patience)? {
+            client::Outcome::Done(outcome) => Ok(outcome),
+            client::Outcome::NotDone => Err("nothing was changed: too many groups at once".into()),
+            client::Outcome::Unknown => {
+                Err("no answer in time: it may or may not have been done; is a majority of the \
+                 controller up?"
+                    .into())
+            }
+        }
+    }
+}
+
+/// What there is to say of a configuration.
+#[derive(Serialize)]
+struct Status {
+    configuration: u64,
+    groups: BTreeMap<u16, Vec<u16>>,
+    /// The owner of each shard, in order.
+    shards: Vec<Option<u16>>,
+}
+
+impl Status {
+    fn of(config: &Configuration) -> Self {
+        let groups = config.groups.iter();
+        let numbers = groups.map(|(group, s)| (group.0, s.iter().map(|server| server.0).collect()));
+        let owners = config.assignment.iter().map(|(_, owner)| owner.map(|group| group.0));
+        Self { configuration: config.num.0, groups: numbers.collect(), shards: owners.collect() }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_preset(presets::UTF8_FULL_CONDENSED);
+        table.set_header(["shard", "group", "servers"]);
+        for (shard, owner) in (0..).map(ShardId).zip(&self.shards) {
+            let servers = owner.and_then(|owner| self.groups.get(&owner)).into_iter().flatten();
+            let servers: Vec<_> = servers.map(|server| format!("n{server}")).collect();
+            let owner = owner.map_or("-".to_owned(), |owner| GroupId(owner).to_string());
+            table.add_row([shard.to_string(), owner, servers.join(" ")]);
+        }
+        format!("configuration {}\n{table}", ConfigNum(self.configuration))
+    }
+}
