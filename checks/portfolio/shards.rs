@@ -284,8 +284,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "controller-crash-full",
         tier: Tier::Full,
-        about: "A controller of three, one of which crashes and, having forgotten what was applied, \
-                takes an old request again.",
+        about: "A controller of three, one of which crashes and, having forgotten what was \
+                applied, takes an old request again.",
         hides: "A second crash, a third term; groups that do what they are told.",
         scope: || bounded(controller(3, 2, 3), |bounds| bounds.restarts = 1),
         goals: &[goals::ALL_DONE, goals::RESTARTED_WITH_LOG, goals::LOGGED_TWICE],
