@@ -1,7 +1,7 @@
 //! What is promised of a store that several groups share.
 //!
 //! What a group has done is what its committed log says, not what one of its replicas remembers:
-//! [`Truth`] applies the longest one that any of its servers knows, or knew before a crash.
+//! `Truth` applies the longest one that any of its servers knows, or knew before a crash.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
