@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -49,9 +49,9 @@ impl Config {
         Self::of(servers, None)
     }
 
-    /// A controller and groups, of one server each.
-    fn sharded(groups: u16, shards: u16) -> Self {
-        let sharding = Sharding::even(groups, 1, shards);
+    /// A controller and groups, of so many servers each.
+    fn sharded(groups: u16, servers: u16, shards: u16) -> Self {
+        let sharding = Sharding::even(groups, servers, shards);
         Self::of(sharding.nodes(), Some(sharding))
     }
 
@@ -80,11 +80,14 @@ impl Config {
         self.data(node).join("0000000001.wal")
     }
 
+    /// Starts a server, and waits until it runs.
     fn serve(&self, node: usize, first_start: bool) -> Server {
         let (file, node) = (self.file(), node.to_string());
         let mut arguments = vec!["serve", "--config", &file, "--node", &node];
         arguments.extend(first_start.then_some("--first-start"));
-        Server(shardwright(&arguments).stdout(Stdio::null()).spawn().unwrap())
+        let (server, mut lines) = Server::start(shardwright(&arguments));
+        assert!(lines.next().unwrap().unwrap().starts_with(&format!("n{node} at")));
+        server
     }
 
     fn serve_all(&self, first_start: bool) -> Vec<Server> {
@@ -166,6 +169,15 @@ fn while_appending(cluster: &Cluster, keys: &[String], meanwhile: impl FnOnce())
 
 /// A process that is killed, without warning, when it is dropped.
 struct Server(Child);
+
+impl Server {
+    /// Starts it, and gives the lines that it prints.
+    fn start(mut command: Command) -> (Self, Lines<BufReader<ChildStdout>>) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (Self(child), lines)
+    }
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -340,9 +352,8 @@ fn groups_share_a_store_and_give_each_other_shards() {
     let up = || {
         let arguments = ["up", "--groups", "2", "--servers", "1", "--shards", "4"];
         let place = ["--data", &data, "--listen", &listen];
-        let mut command = shardwright(&[&arguments[..], &place[..]].concat());
-        let mut server = Server(command.stdout(Stdio::piped()).spawn().unwrap());
-        let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+        let command = shardwright(&[&arguments[..], &place[..]].concat());
+        let (server, mut lines) = Server::start(command);
         assert!(lines.next().unwrap().unwrap().starts_with("3 servers"));
         (server, lines)
     };
@@ -386,7 +397,7 @@ fn groups_share_a_store_and_give_each_other_shards() {
 
 #[test]
 fn killed_in_the_middle_of_a_move_groups_go_on_with_it() {
-    let config = Config::sharded(2, 2);
+    let config = Config::sharded(2, 1, 2);
     let [_controller, one, two] = config.serve_all(true).try_into().map_err(|_| ()).unwrap();
     config.admin(&["join", "1", "2"]);
     assert_eq!(config.owners(), [1, 2]);
@@ -428,9 +439,56 @@ fn killed_in_the_middle_of_a_move_groups_go_on_with_it() {
     assert_eq!(config.owners(), [2, 1]);
 }
 
+/// In each group and the controller another server is down at each change, so that soon no two
+/// servers have seen the same, and those that have missed a change must catch up to go on.
+#[test]
+fn servers_that_have_missed_changes_catch_up() {
+    let config = Config::sharded(2, 3, 10);
+    let mut servers: Vec<_> = config.serve_all(true).into_iter().map(Some).collect();
+    config.admin(&["join", "1"]);
+    let keys: Vec<_> = (0..10).map(|shard| key_of(shard, 10, 0)).collect();
+    let group = |number: usize| 3 * number..3 * number + 3;
+    while_appending(&config.cluster, &keys, || {
+        for (down, change) in [(0, ["join", "2"]), (1, ["leave", "1"]), (2, ["join", "1"])] {
+            for number in 0..3 {
+                servers[group(number).start + down] = None;
+            }
+            config.admin(&change);
+            for key in &keys {
+                config.get(key);
+            }
+            for number in 0..3 {
+                let node = group(number).start + down;
+                servers[node] = Some(config.serve(node, false));
+            }
+        }
+        config.admin(&["leave", "2"]);
+    });
+    assert_eq!(config.owners(), [1; 10]);
+    // Until it has taken that configuration, the second group answers.
+    let mut client = Client::connect(&config.cluster).unwrap();
+    let session = client.open();
+    for key in &keys {
+        let answerer = |client: &mut Client| {
+            let get = Op::Get(Key::from(key));
+            let outcome = client.call(session, get, Duration::from_secs(60)).unwrap();
+            assert!(matches!(outcome, Outcome::Done(_)), "{key}: {outcome:?}");
+            usize::from(client.leader().unwrap().0)
+        };
+        while !group(1).contains(&answerer(&mut client)) {}
+    }
+    // Those that have handed everything over are needed no more.
+    for node in group(2) {
+        servers[node] = None;
+    }
+    for key in &keys {
+        assert!(!config.get(key).is_empty());
+    }
+}
+
 #[test]
 fn senseless_changes_are_refused_and_change_nothing() {
-    let config = Config::sharded(2, 4);
+    let config = Config::sharded(2, 1, 4);
     let file = config.file();
     let servers = config.serve_all(true);
     config.admin(&["join", "1", "2"]);
@@ -461,7 +519,7 @@ fn senseless_changes_are_refused_and_change_nothing() {
 
 #[test]
 fn malformed_groups_are_refused() {
-    let config = Config::sharded(2, 4);
+    let config = Config::sharded(2, 1, 4);
     let text = fs::read_to_string(config.file()).unwrap();
     let file = config.file();
     for (malformed, expected) in [
@@ -481,7 +539,7 @@ fn malformed_groups_are_refused() {
 
 #[test]
 fn server_does_not_start_on_what_another_cluster_has_left() {
-    let config = Config::sharded(1, 4);
+    let config = Config::sharded(1, 1, 4);
     let file = config.file();
     let servers = config.serve_all(true);
     config.admin(&["join", "1"]);
