@@ -1,5 +1,6 @@
 //! Steps and states in words, for counterexamples and the Explorer.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use stateright::actor::{ActorModelAction, Id};
@@ -34,12 +35,18 @@ pub(super) fn changes(system: &System, before: &SystemState, after: &SystemState
             let _infallible = writeln!(text, "  {node} was {old:?}\n  {node} is  {new:?}");
         }
     }
-    for envelope in after.network.iter_deliverable() {
-        if !before.network.iter_deliverable().any(|old| old == envelope) {
+    let new = after
+        .network
+        .iter_deliverable()
+        .filter(|envelope| !before.network.iter_deliverable().any(|old| old == *envelope));
+    // In an order of its own: that of the network depends on how it came to be.
+    let sent: BTreeSet<_> = new
+        .map(|envelope| {
             let (src, dst) = (name(system, envelope.src), name(system, envelope.dst));
-            let _infallible = writeln!(text, "  sent {src} → {dst}  {:?}", envelope.msg);
-        }
-    }
+            format!("  sent {src} → {dst}  {:?}\n", envelope.msg)
+        })
+        .collect();
+    text.extend(sent);
     if before.history != after.history {
         let _infallible = writeln!(text, "  clients have seen {:?}", after.history);
     }
