@@ -15,7 +15,7 @@ use crate::cli::{Exit, complain};
 /// Measure the checker beside stateright's breadth-first and depth-first search
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  shardwright bench checker                    the scopes below, about ten minutes
+  shardwright bench checker                    the systems below, about four minutes
   shardwright bench checker crash --json FILE  one of them
 
 Each check's system is searched without any reduction, so that all searches see the same states;
