@@ -9,7 +9,7 @@ use crate::client::{self, Outcome, Session};
 use crate::effects::Effects as GenericEffects;
 use crate::kv::command::Op;
 use crate::raft::{self, Persistent};
-use crate::replica::{self, Command, Message, Replica, Reply};
+use crate::replica::{self, Command, Message, Replica};
 use crate::service::{Administration, Service};
 use crate::shard::controller::Change;
 use crate::shard::migration;
@@ -100,13 +100,11 @@ impl Setup {
                 Node::Server(replica)
             }
             Self::Client { id, router, script } => {
-                let mut session = Session::new(*id, router.clone());
-                client(fx, |fx| invoke_next(&mut session, script, 0, fx));
+                let session = client(fx, |fx| begin(*id, router, script, fx));
                 Node::Client { session, done: 0 }
             }
             Self::Administrator { id, router, script } => {
-                let mut session = Session::new(*id, router.clone());
-                client(fx, |fx| invoke_next(&mut session, script, 0, fx));
+                let session = client(fx, |fx| begin(*id, router, script, fx));
                 Node::Administrator { session, done: 0 }
             }
         }
@@ -119,44 +117,10 @@ impl Setup {
                 server(fx, |fx| tell_server(setup, replica, from, message, fx));
             }
             (Self::Client { script, .. }, Node::Client { session, done }) => {
-                match (from, message) {
-                    (Address::Server(_), Message::Reply(reply)) => {
-                        client(fx, |fx| on_reply(session, done, script, reply, fx));
-                    }
-                    (
-                        Address::Server(from),
-                        Message::Migration(migration::Message::Configuration(config)),
-                    ) => {
-                        client(fx, |fx| session.on_configuration(from, &config, fx));
-                    }
-                    // Not for this role, or not from whom it says: no effect, whoever sent it.
-                    (
-                        Address::Server(_) | Address::Client(_),
-                        Message::Raft(_)
-                        | Message::Request(_)
-                        | Message::Reply(_)
-                        | Message::Change(_)
-                        | Message::Outcome(_)
-                        | Message::Migration(_),
-                    ) => {}
-                }
+                client(fx, |fx| tell_session(session, done, script, from, message, fx));
             }
             (Self::Administrator { script, .. }, Node::Administrator { session, done }) => {
-                match (from, message) {
-                    (Address::Server(_), Message::Outcome(reply)) => {
-                        client(fx, |fx| on_reply(session, done, script, reply, fx));
-                    }
-                    // As above.
-                    (
-                        Address::Server(_) | Address::Client(_),
-                        Message::Raft(_)
-                        | Message::Request(_)
-                        | Message::Reply(_)
-                        | Message::Change(_)
-                        | Message::Outcome(_)
-                        | Message::Migration(_),
-                    ) => {}
-                }
+                client(fx, |fx| tell_session(session, done, script, from, message, fx));
             }
             (
                 Self::Server(_) | Self::Client { .. } | Self::Administrator { .. },
@@ -240,19 +204,41 @@ fn tell_server(
     }
 }
 
-fn on_reply<S: Service>(
+fn begin<S: Service>(
+    id: ClientId,
+    router: &Router,
+    script: &[S::Op],
+    fx: &mut client::Effects<Storage>,
+) -> Session<S> {
+    let mut session = Session::new(id, router.clone());
+    invoke_next(&mut session, script, 0, fx);
+    session
+}
+
+fn tell_session<S: Service>(
     session: &mut Session<S>,
     done: &mut usize,
     script: &[S::Op],
-    reply: Reply<S::Output>,
+    from: Address,
+    message: Message,
     fx: &mut client::Effects<Storage>,
 ) {
-    match session.on_reply(reply, fx) {
-        Some(Outcome::Done(_) | Outcome::NotDone | Outcome::Unknown) => {
-            *done += 1;
-            invoke_next(session, script, *done, fx);
+    match (from, message) {
+        (Address::Server(from), Message::Migration(migration::Message::Configuration(config))) => {
+            session.on_configuration(from, &config, fx);
         }
-        None => {}
+        (Address::Server(_), message) => {
+            // What is not for this kind of session has no effect.
+            let ended = S::told(message).and_then(|reply| session.on_reply(reply, fx));
+            match ended {
+                Some(Outcome::Done(_) | Outcome::NotDone | Outcome::Unknown) => {
+                    *done += 1;
+                    invoke_next(session, script, *done, fx);
+                }
+                None => {}
+            }
+        }
+        (Address::Client(_), _) => {} // Sessions have nothing to say to each other.
     }
 }
 
@@ -280,10 +266,11 @@ fn server(fx: &mut Effects, step: impl FnOnce(&mut replica::Effects)) {
     );
 }
 
-fn client(fx: &mut Effects, step: impl FnOnce(&mut client::Effects<Storage>)) {
+fn client<T>(fx: &mut Effects, step: impl FnOnce(&mut client::Effects<Storage>) -> T) -> T {
     let mut inner = client::Effects::default();
-    step(&mut inner);
+    let given = step(&mut inner);
     fx.absorb(inner, |message| message, Timer::Client);
+    given
 }
 
 impl Debug for Node {
