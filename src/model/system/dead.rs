@@ -102,7 +102,24 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
         (Node::Administrator { session, .. }, Message::Outcome(reply)) => {
             session.pending().is_none_or(|(number, _)| reply.number < number)
         }
-        (Node::Server(_) | Node::Client { .. } | Node::Administrator { .. }, _) => true,
+        // Not for this role.
+        (Node::Server(_), Message::Reply(_) | Message::Outcome(_)) => true,
+        (
+            Node::Client { .. },
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Change(_)
+            | Message::Outcome(_)
+            | Message::Migration(_),
+        ) => true,
+        (
+            Node::Administrator { .. },
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Reply(_)
+            | Message::Change(_)
+            | Message::Migration(_),
+        ) => true,
     }
 }
 
