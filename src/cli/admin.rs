@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::str::FromStr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -178,7 +178,7 @@ impl Console {
     pub(super) fn query(
         &mut self,
         num: Option<ConfigNum>,
-    ) -> Result<Configuration, Box<dyn Error>> {
+    ) -> Result<Arc<Configuration>, Box<dyn Error>> {
         match self.call(Change::Query(num))? {
             Outcome::Configuration(config) => Ok(config),
             Outcome::Changed(_) | Outcome::Refused(_) => Err("the controller is confused".into()),

@@ -322,7 +322,7 @@ mod tests {
             ),
             (migration(migration::Message::Ask(ConfigNum(4))), &[5, 0, 4]),
             (
-                migration(migration::Message::Configuration(Configuration::initial(2))),
+                migration(migration::Message::Configuration(Configuration::initial(2).into())),
                 &[5, 1, 0, 0, 2, 0, 0],
             ),
         ] {

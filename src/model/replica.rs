@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use crate::effects::Effects as GenericEffects;
 use crate::kv::command::{Output, Request};
@@ -279,7 +280,7 @@ impl Replica {
                 if let migration::Message::Ask(num) = message
                     && let Some(config) = controller.configuration(num)
                 {
-                    let answer = migration::Message::Configuration(config.clone());
+                    let answer = migration::Message::Configuration(Arc::clone(config));
                     fx.send(from, Message::Migration(answer));
                 }
             }
@@ -293,7 +294,7 @@ impl Replica {
         if let Machine::Controller(controller) = &self.machine
             && controller.latest().num >= num
         {
-            let answer = migration::Message::Configuration(controller.latest().clone());
+            let answer = migration::Message::Configuration(Arc::clone(controller.latest()));
             fx.send(from, Message::Migration(answer));
         }
     }

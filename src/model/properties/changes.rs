@@ -57,7 +57,7 @@ impl<'a> History<'a> {
 
     /// No configuration was made that nobody has asked for.
     pub(super) fn end(self) -> Holds {
-        demand(NAME, self.now == self.controller.latest(), || {
+        demand(NAME, self.now == self.controller.latest().as_ref(), || {
             format!("{:?} was made, asked for was {:?}", self.controller.latest(), self.now)
         })
     }

@@ -13,7 +13,7 @@ use crate::kv::command::Request;
 use crate::machine::{Command, Kind, Machine};
 use crate::raft::{Entry, Payload};
 use crate::shard::Group;
-use crate::shard::config::{Configuration, Servers};
+use crate::shard::config::Servers;
 use crate::shard::controller::Controller;
 use crate::shard::ownership::Ownership;
 use crate::shard::route::shard_of;
@@ -210,7 +210,7 @@ pub fn contents_survive(hosts: &[&HostState]) -> Holds {
 pub fn configurations_in_order(hosts: &[&HostState]) -> Holds {
     let Some(truth) = Truth::of(hosts) else { return Ok(()) };
     for (group, decided) in &truth.groups {
-        let reached: &Configuration = &decided.shards.config;
+        let reached = &decided.shards.config;
         let made = truth.controller.configuration(reached.num);
         demand("configurations_in_order", made == Some(reached), || {
             format!("{group} is at {reached:?}, the controller has made {made:?}")

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use im::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
@@ -38,14 +39,14 @@ pub enum Outcome {
     /// It has made none.
     Refused(Refusal),
     /// The configuration that was asked for.
-    Configuration(Configuration),
+    Configuration(Arc<Configuration>),
 }
 
 /// The state machine.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Controller {
     /// Every configuration, by its number.
-    configurations: Vector<Configuration>,
+    configurations: Vector<Arc<Configuration>>,
     /// Every group that there has ever been.
     known: OrdMap<GroupId, Servers>,
     /// What administrators were told last.
@@ -72,7 +73,7 @@ impl Controller {
     pub fn new(shards: u16) -> Self {
         let initial = Configuration::initial(shards);
         Self {
-            configurations: Vector::unit(initial),
+            configurations: Vector::unit(Arc::new(initial)),
             known: OrdMap::new(),
             sessions: Sessions::default(),
         }
@@ -80,13 +81,13 @@ impl Controller {
 
     /// The configuration with this number, if there is one yet.
     #[must_use]
-    pub fn configuration(&self, num: ConfigNum) -> Option<&Configuration> {
+    pub fn configuration(&self, num: ConfigNum) -> Option<&Arc<Configuration>> {
         self.configurations.get(usize::try_from(num.0).ok()?)
     }
 
     /// The latest configuration.
     #[must_use]
-    pub fn latest(&self) -> &Configuration {
+    pub fn latest(&self) -> &Arc<Configuration> {
         match self.configurations.last() {
             Some(latest) => latest,
             None => unreachable!("configuration 0 is always there"),
@@ -120,7 +121,7 @@ impl Controller {
         match next {
             Ok(configuration) => {
                 let num = configuration.num;
-                self.configurations.push_back(configuration);
+                self.configurations.push_back(Arc::new(configuration));
                 Outcome::Changed(num)
             }
             Err(refusal) => Outcome::Refused(refusal),

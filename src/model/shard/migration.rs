@@ -19,6 +19,7 @@
 //! only one at a time is under way, because only what is applied makes a leader ask for more.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,7 @@ pub enum Message {
     /// answered.
     Ask(ConfigNum),
     /// The controller answers.
-    Configuration(Configuration),
+    Configuration(Arc<Configuration>),
     /// The former owner still has a shard: how far is the new one?
     Offer {
         /// The shard.
@@ -62,7 +63,7 @@ pub enum Message {
         /// The configuration that moves it.
         since: ConfigNum,
         /// The part.
-        part: Part,
+        part: Arc<Part>,
     },
 }
 
@@ -70,7 +71,7 @@ pub enum Message {
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Entry {
     /// The group takes the next configuration.
-    Configure(Configuration),
+    Configure(Arc<Configuration>),
     /// Part of a shard has arrived.
     Install {
         /// The shard.
@@ -78,7 +79,7 @@ pub enum Entry {
         /// The configuration that moves it.
         since: ConfigNum,
         /// The part.
-        part: Part,
+        part: Arc<Part>,
     },
     /// The new owner has all of a shard.
     Discard {
@@ -163,7 +164,7 @@ impl Shards {
                 if place == Place::End {
                     return Response::Log(Entry::Discard { shard, since: config });
                 }
-                let part = Part::of(content, place, group.part_bytes);
+                let part = Arc::new(Part::of(content, place, group.part_bytes));
                 Response::Answer(Message::Part { shard, since: config, part })
             }
             Ownership::Absent
@@ -173,7 +174,13 @@ impl Shards {
         }
     }
 
-    fn on_part(&self, from: NodeId, shard: ShardId, config: ConfigNum, part: Part) -> Response {
+    fn on_part(
+        &self,
+        from: NodeId,
+        shard: ShardId,
+        config: ConfigNum,
+        part: Arc<Part>,
+    ) -> Response {
         match self.ownership(shard) {
             Ownership::Awaiting { servers, since, place, .. }
                 if *since == config && *place == part.from && servers.contains(from) =>

@@ -122,7 +122,9 @@ mod tests {
                 Request { client: ClientId(9), number: RequestId(number), op: op.clone() };
             controller.apply(&request);
         }
-        (0..).map_while(|num| controller.configuration(ConfigNum(num)).cloned()).collect()
+        (0..)
+            .map_while(|num| Some(controller.configuration(ConfigNum(num))?.as_ref().clone()))
+            .collect()
     }
 
     /// Two groups of two, with a shard each; then the first group gets both.

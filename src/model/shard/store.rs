@@ -5,6 +5,7 @@
 //! decided when it is applied: between its receipt and its turn a shard may have gone.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use im::OrdMap;
 
@@ -23,7 +24,7 @@ pub struct Shards {
     /// The group.
     pub group: GroupId,
     /// The configuration that it has reached.
-    pub config: Configuration,
+    pub config: Arc<Configuration>,
     /// The shards that are not absent.
     shards: OrdMap<ShardId, Ownership>,
 }
@@ -32,7 +33,7 @@ impl Shards {
     /// A group that has not heard of any configuration, in a cluster of so many shards.
     #[must_use]
     pub fn new(group: GroupId, shards: u16) -> Self {
-        Self { group, config: Configuration::initial(shards), shards: OrdMap::new() }
+        Self { group, config: Arc::new(Configuration::initial(shards)), shards: OrdMap::new() }
     }
 
     /// What the group has to do with a shard.
@@ -88,8 +89,8 @@ impl Shards {
     }
 
     /// Takes the next configuration.
-    pub(super) fn configure(&mut self, next: &Configuration) {
-        let before = std::mem::replace(&mut self.config, next.clone());
+    pub(super) fn configure(&mut self, next: &Arc<Configuration>) {
+        let before = std::mem::replace(&mut self.config, Arc::clone(next));
         for (shard, owner) in next.assignment.iter() {
             let (was, is) = (before.assignment.owner(shard), owner);
             if was == is {

@@ -1,5 +1,7 @@
 //! What a group makes of messages and entries that come early, late, twice, or from strangers.
 
+use std::sync::Arc;
+
 use crate::kv::command::{Op, Request};
 use crate::replica::{Answer, Standing};
 use crate::shard::Group;
@@ -24,15 +26,19 @@ fn setup(group: u16) -> Group {
 }
 
 /// Configurations 0 to 2: nothing, a shard for each group, both for the first.
-fn configurations() -> [Configuration; 3] {
+fn configurations() -> [Arc<Configuration>; 3] {
     let group = |i: u16| (GroupId(i), [SERVERS[usize::from(i) - 1]].into_iter().collect());
     let none = Configuration::initial(2);
     let one = none.join(&[group(1), group(2)].into()).expect("two groups");
     let two = one.move_shard(SHARD, GroupId(1)).expect("a move");
-    [none, one, two]
+    [none, one, two].map(Arc::new)
 }
 
-fn configure(shards: &mut Shards, group: u16, config: &Configuration) -> Vec<(NodeId, Message)> {
+fn configure(
+    shards: &mut Shards,
+    group: u16,
+    config: &Arc<Configuration>,
+) -> Vec<(NodeId, Message)> {
     shards.apply_entry(&setup(group), &Entry::Configure(config.clone()))
 }
 
@@ -110,7 +116,7 @@ fn an_offer_is_answered_with_how_far_the_shard_has_come() {
     assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), want(Place::START));
     assert_eq!(first.respond(&setup(1), NodeId(7), offer()), Response::Ignore, "a stranger's");
     let part = Part::of(&Default::default(), Place::START, 1);
-    let entry = Entry::Install { shard: SHARD, since: ConfigNum(2), part };
+    let entry = Entry::Install { shard: SHARD, since: ConfigNum(2), part: Arc::new(part) };
     first.apply_entry(&setup(1), &entry);
     assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), want(Place::End));
 }
@@ -119,7 +125,7 @@ fn an_offer_is_answered_with_how_far_the_shard_has_come() {
 fn configurations_are_taken_in_order_from_the_controller() {
     let [none, one, two] = configurations();
     let mut first = Shards::new(GroupId(1), 2);
-    let hears = |shards: &Shards, from, config: &Configuration| {
+    let hears = |shards: &Shards, from, config: &Arc<Configuration>| {
         shards.respond(&setup(1), from, Message::Configuration(config.clone()))
     };
     assert_eq!(hears(&first, CONTROLLER, &two), Response::Ignore, "one is missing");
@@ -129,10 +135,10 @@ fn configurations_are_taken_in_order_from_the_controller() {
     configure(&mut first, 1, &one);
     assert_eq!(hears(&first, CONTROLLER, &none), Response::Ignore);
     let other = Configuration { num: ConfigNum(2), ..Configuration::initial(3) };
-    assert_eq!(hears(&first, CONTROLLER, &other), Response::Ignore, "of another cluster");
+    assert_eq!(hears(&first, CONTROLLER, &other.into()), Response::Ignore, "of another cluster");
     configure(&mut first, 1, &two);
     let three = two.move_shard(SHARD, GroupId(2)).expect("a move");
-    assert_eq!(hears(&first, CONTROLLER, &three), Response::Ignore, "a shard is on its way");
+    assert_eq!(hears(&first, CONTROLLER, &three.into()), Response::Ignore, "a shard is on its way");
 }
 
 #[test]
