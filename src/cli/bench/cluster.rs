@@ -3,23 +3,17 @@
 use std::error::Error;
 use std::fs;
 use std::io::{IsTerminal, stdout};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{HumanCount, ProgressBar};
-use model::kv::command::{MAX_VALUE_BYTES, Op};
-use runtime::client::{Client, Outcome};
-use runtime::cluster::Cluster;
+use model::kv::command::MAX_VALUE_BYTES;
 use runtime::load::{self, Kind, Load, Measured};
 use serde_json::{Value, json};
 
-use super::servers::Servers;
-use crate::cli::{Exit, complain, up};
-
-/// How long a new cluster may take to elect a leader.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
+use super::site::{Layout, Site};
+use crate::cli::{Exit, complain};
 
 /// What share of the time measured to spend before it on warming up.
 const WARM_UP: f64 = 0.125;
@@ -31,6 +25,7 @@ const WARM_UP: f64 = 0.125;
   shardwright bench cluster --memory                  without a disk
   shardwright bench cluster --clients 1 --seconds 2   the latency of a lone client
   shardwright bench cluster --sockets 16              16 processes' worth of clients
+  shardwright bench cluster --groups 2 --servers 1    two groups of one, and their controller
 
 A client waits for each answer before it asks again. The servers are processes of their own on the
 loopback interface, and end with the command.")]
@@ -55,7 +50,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     keys: u32,
-    /// How many servers
+    /// How many groups of servers share the store; without this, one group has all of it and there
+    /// is no controller
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
+    groups: Option<u16>,
+    /// How many servers, in each group and for the controller if there are groups
     #[arg(long, value_name = "N", default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=9))]
     servers: u16,
@@ -88,26 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
-    let _temporary;
-    let data = match &arguments.data {
-        Some(data) => {
-            prepare(data)?;
-            data.clone()
-        }
-        None => {
-            let directory =
-                tempfile::Builder::new().prefix("shardwright-bench-").tempdir_in(".")?;
-            remove_on_interrupt(directory.path())?;
-            let path = directory.path().to_owned();
-            _temporary = directory;
-            path
-        }
-    };
-    let config = data.join(up::CONFIG);
-    Cluster::draw(&free_addresses(arguments.servers)?)?.store(&config)?;
-    let cluster = Cluster::load(&config)?;
-    let servers = Servers::start(&config, arguments.servers, arguments.memory)?;
-    wait_for_leader(&cluster)?;
+    let Arguments { groups, servers, memory, .. } = *arguments;
+    let layout = Layout { groups, servers, memory };
+    let site = Site::found(arguments.data.as_deref(), layout)?;
 
     let load = arguments.load();
     let mut phases = Vec::new();
@@ -116,10 +98,10 @@ fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
             if stdout().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         bar.set_message(format!("{name}: {} s", arguments.seconds));
         bar.enable_steady_tick(Duration::from_millis(100));
-        phases.push((name, load::run(&cluster, &load, kind)?));
+        phases.push((name, load::run(&site.cluster, &load, kind)?));
         bar.finish_and_clear();
     }
-    let work = servers.stop()?;
+    let work = site.servers.stop()?;
     println!("{}", arguments.describe());
     println!("{}", table(&phases));
     if let Some(file) = &arguments.json {
@@ -150,8 +132,9 @@ impl Arguments {
     fn describe(&self) -> String {
         let Self { clients, sockets, value_bytes, keys, servers, .. } = self;
         let storage = self.storage();
+        let groups = self.groups.map_or_else(String::new, |groups| format!("{groups} groups of "));
         format!(
-            "{servers} servers, {storage}; {clients} clients over {sockets} sockets, \
+            "{groups}{servers} servers, {storage}; {clients} clients over {sockets} sockets, \
              {value_bytes}-byte values, {keys} keys"
         )
     }
@@ -175,6 +158,7 @@ impl Arguments {
             })
             .collect();
         json!({
+            "groups": self.groups,
             "servers": self.servers,
             "storage": self.storage(),
             "clients": self.clients,
@@ -185,41 +169,6 @@ impl Arguments {
             "phases": phases,
             "work_of_each_server": work,
         })
-    }
-}
-
-/// A directory that the user gave must be new or empty: what is in another may be precious.
-fn prepare(data: &Path) -> Result<(), String> {
-    let failed = |error| format!("cannot use {}: {error}", data.display());
-    fs::create_dir_all(data).map_err(failed)?;
-    match fs::read_dir(data).map_err(failed)?.next() {
-        None => Ok(()),
-        Some(_) => Err(format!("{} is not empty; name another directory", data.display())),
-    }
-}
-
-/// Ctrl-C ends the servers too, which are in the same process group.
-fn remove_on_interrupt(directory: &Path) -> Result<(), ctrlc::Error> {
-    let directory = directory.to_owned();
-    ctrlc::set_handler(move || {
-        let _ = fs::remove_dir_all(&directory); // Nothing is left to do about a failure.
-        std::process::exit(130);
-    })
-}
-
-/// Addresses that nobody listens on at the moment.
-fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
-    let bind = |_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
-    let sockets: Vec<_> = (0..count).map(bind).collect::<Result<_, _>>()?;
-    sockets.iter().map(UdpSocket::local_addr).collect()
-}
-
-fn wait_for_leader(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(cluster)?;
-    let session = client.open();
-    match client.call(session, Op::Get("any".into()), FIRST_ANSWER)? {
-        Outcome::Done(_) => Ok(()),
-        Outcome::NotDone | Outcome::Unknown => Err("the cluster did not elect a leader".into()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod checker;
 mod cluster;
 mod servers;
+mod site;
 
 use clap::Subcommand;
 

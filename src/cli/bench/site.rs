@@ -1,0 +1,124 @@
+//! Where a benchmark takes place: a cluster of its own, on the loopback interface.
+
+use std::error::Error;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use model::kv::command::{Key, Op};
+use model::shard::controller::Change;
+use model::shard::route::shard_of;
+use model::types::ShardId;
+use runtime::client::{Client, Outcome};
+use runtime::cluster::{Cluster, DEFAULT_SHARDS, Sharding};
+use tempfile::TempDir;
+
+use super::servers::Servers;
+use crate::cli::admin::Console;
+use crate::cli::up;
+
+/// How long a new cluster may take to elect a leader.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// What a benchmark runs on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// How many groups share the store; `None` if one group has all of it and there is no
+    /// controller.
+    pub(super) groups: Option<u16>,
+    /// How many servers each group has, and the controller.
+    pub(super) servers: u16,
+    /// Whether they keep everything in memory.
+    pub(super) memory: bool,
+}
+
+/// A cluster that runs. It is gone when this is.
+pub(super) struct Site {
+    pub(super) cluster: Cluster,
+    // Before the directory: servers are stopped before their files are removed.
+    pub(super) servers: Servers,
+    _directory: Option<TempDir>,
+}
+
+impl Site {
+    /// A new cluster with its files in `data`, or in a temporary directory below this one, which
+    /// serves all shards.
+    pub(super) fn found(data: Option<&Path>, layout: Layout) -> Result<Self, Box<dyn Error>> {
+        let (folder, directory) = match data {
+            Some(data) => {
+                prepare(data)?;
+                (data.to_owned(), None)
+            }
+            None => {
+                let directory =
+                    tempfile::Builder::new().prefix("shardwright-bench-").tempdir_in(".")?;
+                remove_on_interrupt(directory.path())?;
+                (directory.path().to_owned(), Some(directory))
+            }
+        };
+        let Layout { groups, servers, memory } = layout;
+        let sharding = groups.map(|groups| Sharding::even(groups, servers, DEFAULT_SHARDS));
+        let nodes = sharding.as_ref().map_or(servers, |sharding| sharding.nodes() as u16);
+        let config = folder.join(up::CONFIG);
+        Cluster { sharding, ..Cluster::draw(&free_addresses(nodes)?)? }.store(&config)?;
+        let cluster = Cluster::load(&config)?;
+        let servers = Servers::start(&config, nodes, memory)?;
+        if let Some(sharding) = &cluster.sharding {
+            let mut console = Console::connect(&cluster, FIRST_ANSWER)?;
+            console.change(Change::Join(sharding.groups()))?;
+        }
+        wait_for_leaders(&cluster)?;
+        Ok(Self { cluster, servers, _directory: directory })
+    }
+}
+
+/// A directory that the user gave must be new or empty: what is in another may be precious.
+fn prepare(data: &Path) -> Result<(), String> {
+    let failed = |error| format!("cannot use {}: {error}", data.display());
+    fs::create_dir_all(data).map_err(failed)?;
+    match fs::read_dir(data).map_err(failed)?.next() {
+        None => Ok(()),
+        Some(_) => Err(format!("{} is not empty; name another directory", data.display())),
+    }
+}
+
+/// Ctrl-C ends the servers too, which are in the same process group.
+fn remove_on_interrupt(directory: &Path) -> Result<(), ctrlc::Error> {
+    let directory = directory.to_owned();
+    ctrlc::set_handler(move || {
+        let _ = fs::remove_dir_all(&directory); // Nothing is left to do about a failure.
+        std::process::exit(130);
+    })
+}
+
+/// Addresses that nobody listens on at the moment.
+fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let bind = |_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+    let sockets: Vec<_> = (0..count).map(bind).collect::<Result<_, _>>()?;
+    sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+/// Waits until every shard is served.
+fn wait_for_leaders(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
+    let mut client = Client::connect(cluster)?;
+    let session = client.open();
+    let shards = cluster.sharding.as_ref().map_or(1, |sharding| sharding.shards);
+    for shard in (0..shards).map(ShardId) {
+        let key = keys_of(shards, |of| of == shard).next();
+        let key = key.ok_or("a shard has no keys")?;
+        match client.call(session, Op::Get(key), FIRST_ANSWER)? {
+            Outcome::Done(_) => {}
+            Outcome::NotDone | Outcome::Unknown => {
+                return Err("the cluster did not elect a leader".into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keys of those shards that are `wanted`, of so many.
+pub(super) fn keys_of(shards: u16, wanted: impl Fn(ShardId) -> bool) -> impl Iterator<Item = Key> {
+    let keys = (0_u32..).map(|i| Key::from(format!("key{i:08}")));
+    keys.filter(move |key| wanted(shard_of(key, shards)))
+}
