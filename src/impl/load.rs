@@ -4,7 +4,10 @@
 //! throughput is sessions divided by latency, and a cluster that is slower is asked less.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -42,13 +45,13 @@ pub struct Load {
     pub sessions: u16,
     /// Over how many sockets, each with a thread of its own; at most one for each session.
     pub sockets: u16,
-    /// How many keys, each as likely as any other.
-    pub keys: u32,
+    /// The keys, each as likely as any other; at least one.
+    pub keys: Vec<Key>,
     /// Bytes of each value.
     pub value_bytes: usize,
     /// How long to ask before measuring.
     pub warm_up: Duration,
-    /// How long to measure.
+    /// How long to measure, unless it is ended before.
     pub duration: Duration,
 }
 
@@ -71,6 +74,17 @@ impl Measured {
     }
 }
 
+/// What one socket has measured: latencies, and how many operations have failed.
+type Share = (Histogram<u64>, u64);
+
+/// A load that is on its way.
+pub struct Running {
+    begin: Instant,
+    end: Instant,
+    stopped: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<io::Result<Share>>>,
+}
+
 /// Runs `load` on a cluster.
 ///
 /// # Errors
@@ -81,23 +95,51 @@ impl Measured {
 ///
 /// If a client's thread does.
 pub fn run(cluster: &Cluster, load: &Load, kind: Kind) -> io::Result<Measured> {
+    start(cluster, load, kind)?.join()
+}
+
+/// Starts `load` on a cluster.
+///
+/// # Errors
+///
+/// When there is no socket or no thread for it.
+pub fn start(cluster: &Cluster, load: &Load, kind: Kind) -> io::Result<Running> {
     let begin = clock::now() + load.warm_up;
     let end = begin + load.duration;
+    let stopped = Arc::new(AtomicBool::new(false));
     let sockets = load.sockets.clamp(1, load.sessions.max(1));
     let mut clients = Vec::new();
     for socket in 0..sockets {
         let sessions = load.sessions / sockets + u16::from(socket < load.sessions % sockets);
         let client = Client::connect(cluster)?;
-        let loop_ = Loop::new(client, load, kind, begin, end);
+        let loop_ = Loop::new(client, load, kind, begin..end, Arc::clone(&stopped));
         clients.push(threads::spawn(&format!("load{socket}"), move || loop_.run(sessions))?);
     }
-    let mut measured = Measured { latencies: histogram(), failed: 0, duration: load.duration };
-    for client in clients {
-        let (latencies, failed) = client.join().expect("a client does not panic")?;
-        measured.latencies += latencies;
-        measured.failed += failed;
+    Ok(Running { begin, end, stopped, clients })
+}
+
+impl Running {
+    /// Ends it now, and gives what was measured until now.
+    ///
+    /// # Errors
+    ///
+    /// As of [`run`], which also says when this panics.
+    pub fn stop(mut self) -> io::Result<Measured> {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.end = self.end.min(clock::now());
+        self.join()
     }
-    Ok(measured)
+
+    fn join(self) -> io::Result<Measured> {
+        let duration = self.end.saturating_duration_since(self.begin);
+        let mut measured = Measured { latencies: histogram(), failed: 0, duration };
+        for client in self.clients {
+            let (latencies, failed) = client.join().expect("a client does not panic")?;
+            measured.latencies += latencies;
+            measured.failed += failed;
+        }
+        Ok(measured)
+    }
 }
 
 /// The sessions of one socket.
@@ -107,8 +149,10 @@ struct Loop {
     keys: Vec<Key>,
     value: Value,
     rng: Rng,
-    begin: Instant,
-    end: Instant,
+    /// What ends in this time is measured.
+    measured: Range<Instant>,
+    /// Whether to ask no more.
+    stopped: Arc<AtomicBool>,
     /// When each session's operation began.
     began: Vec<Instant>,
     latencies: Histogram<u64>,
@@ -116,33 +160,44 @@ struct Loop {
 }
 
 impl Loop {
-    fn new(client: Client, load: &Load, kind: Kind, begin: Instant, end: Instant) -> Self {
+    fn new(
+        client: Client,
+        load: &Load,
+        kind: Kind,
+        measured: Range<Instant>,
+        stopped: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             client,
             kind,
-            keys: (0..load.keys.max(1)).map(|i| Key::from(format!("key{i:08}"))).collect(),
+            keys: load.keys.clone(),
             value: Value(Arc::from(vec![b'v'; load.value_bytes])),
             rng: Rng::from_entropy(),
-            begin,
-            end,
+            measured,
+            stopped,
             began: Vec::new(),
             latencies: histogram(),
             failed: 0,
         }
     }
 
-    fn run(mut self, sessions: u16) -> io::Result<(Histogram<u64>, u64)> {
+    fn run(mut self, sessions: u16) -> io::Result<Share> {
         for _ in 0..sessions {
             let session = self.client.open();
             self.began.push(clock::now());
             self.ask(session);
         }
         let mut open = usize::from(sessions);
-        while open > 0 && clock::now() < self.end + PATIENCE {
-            for (session, outcome) in self.client.poll(Wait::Until(self.end + PATIENCE))? {
+        let mut deadline = self.measured.end + PATIENCE;
+        while open > 0 && clock::now() < deadline {
+            for (session, outcome) in self.client.poll(Wait::Until(deadline))? {
                 let now = clock::now();
+                if now < self.measured.end && self.stopped.load(Ordering::Relaxed) {
+                    self.measured.end = now;
+                    deadline = now + PATIENCE;
+                }
                 self.note(session, &outcome, now);
-                if now < self.end {
+                if now < self.measured.end {
                     self.began[session.index()] = now;
                     self.ask(session);
                 } else {
@@ -167,7 +222,7 @@ impl Loop {
 
     fn note(&mut self, session: SessionId, outcome: &Outcome, now: Instant) {
         match outcome {
-            Outcome::Done(_) if (self.begin..self.end).contains(&now) => {
+            Outcome::Done(_) if self.measured.contains(&now) => {
                 let latency = now.duration_since(self.began[session.index()]);
                 self.latencies.saturating_record(latency.as_nanos() as u64);
             }

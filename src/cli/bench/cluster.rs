@@ -12,7 +12,7 @@ use model::kv::command::MAX_VALUE_BYTES;
 use runtime::load::{self, Kind, Load, Measured};
 use serde_json::{Value, json};
 
-use super::site::{Layout, Site};
+use super::site::{self, Layout, Site};
 use crate::cli::{Exit, complain};
 
 /// What share of the time measured to spend before it on warming up.
@@ -118,7 +118,7 @@ impl Arguments {
         Load {
             sessions: self.clients,
             sockets: self.sockets,
-            keys: self.keys,
+            keys: site::keys_of(1, |_| true).take(self.keys as usize).collect(),
             value_bytes: self.value_bytes as usize,
             warm_up: duration.mul_f64(WARM_UP),
             duration,

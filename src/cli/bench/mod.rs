@@ -2,6 +2,7 @@
 
 mod checker;
 mod cluster;
+mod migration;
 mod servers;
 mod site;
 
@@ -19,6 +20,7 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum What {
     Cluster(cluster::Arguments),
+    Migration(migration::Arguments),
     Checker(checker::Arguments),
     #[command(hide = true)]
     Server(servers::Arguments),
@@ -28,6 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     match &arguments.what {
         What::Checker(arguments) => checker::run(arguments),
         What::Cluster(arguments) => cluster::run(arguments),
+        What::Migration(arguments) => migration::run(arguments),
         What::Server(arguments) => servers::run(arguments),
     }
 }

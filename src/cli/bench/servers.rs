@@ -4,13 +4,15 @@
 //! every switch between them. Whoever compares the numbers with another system's would have to take
 //! that into account.
 //!
-//! A server ends when its standard input does, so none outlives the benchmark, however that ends.
+//! A server tells what it has counted for each line of its standard input, and ends when that does,
+//! so none outlives the benchmark, however that ends.
 
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use runtime::Metrics;
 use runtime::cluster::Cluster;
 use runtime::server::{Place, Server, data_directory};
 use serde_json::{Value, json};
@@ -50,20 +52,26 @@ fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     let server = Server::start(&cluster, arguments.node, place)?;
     println!("ready");
-    io::stdin().lock().read_to_end(&mut Vec::new())?;
     let handle = server.handle().clone();
+    for line in io::stdin().lock().lines() {
+        line?; // Whatever it says, it asks.
+        println!("{}", work(&handle.metrics()));
+    }
     server.stop()?;
-    let metrics = handle.metrics();
-    let work = json!({
+    println!("{}", work(&handle.metrics()));
+    Ok(())
+}
+
+fn work(metrics: &Metrics) -> Value {
+    json!({
+        "memory_bytes": memory_stats::memory_stats().map(|memory| memory.physical_mem),
         "turns": metrics.turns,
         "steps": metrics.steps,
         "syncs": metrics.syncs,
         "messages_sent": metrics.endpoint.sent.messages,
         "datagrams_sent": metrics.endpoint.sent.datagrams,
         "datagrams_received": metrics.endpoint.transport.received,
-    });
-    println!("{work}");
-    Ok(())
+    })
 }
 
 /// The running servers of a benchmark. They are gone when this is.
@@ -97,15 +105,27 @@ impl Servers {
         Ok(servers)
     }
 
+    /// What each server has counted so far, and how many bytes of memory it takes.
+    pub(super) fn work(&mut self) -> Result<Vec<Value>, Box<dyn Error>> {
+        for process in &mut self.0 {
+            let input = process.child.stdin.as_mut().ok_or("a server has no input")?;
+            writeln!(input)?;
+        }
+        self.0.iter_mut().map(Process::told).collect()
+    }
+
     /// Stops the servers, and gives what each has counted.
     pub(super) fn stop(mut self) -> Result<Vec<Value>, Box<dyn Error>> {
         self.0.iter_mut().for_each(|process| drop(process.child.stdin.take()));
-        let work = |process: &mut Process| Ok(serde_json::from_str(&process.read_line()?)?);
-        self.0.iter_mut().map(work).collect()
+        self.0.iter_mut().map(Process::told).collect()
     }
 }
 
 impl Process {
+    fn told(&mut self) -> Result<Value, Box<dyn Error>> {
+        Ok(serde_json::from_str(&self.read_line()?)?)
+    }
+
     fn read_line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
