@@ -91,6 +91,11 @@ fn rivals() -> Vec<Vec<Op>> {
     ["a", "b"].map(|value| vec![append_to(1, value), get_of(1)]).to_vec()
 }
 
+/// So many clients that each append to the second shard.
+fn appenders(clients: usize) -> Vec<Vec<Op>> {
+    vec![vec![append_to(1, "a")]; clients]
+}
+
 /// Two clients that write to one shard each and read what is in the other.
 fn across() -> Vec<Vec<Op>> {
     vec![vec![append_to(0, "a"), get_of(1)], vec![append_to(1, "b"), get_of(0)]]
@@ -213,6 +218,30 @@ pub(super) const CHECKS: &[Check] = &[
         scope: || groups(&[3, 1], &[moved(1, 1)], vec![vec![append_to(1, "a"), get_of(1)]]),
         goals: &[goals::ALL_DONE, goals::COMMITTED_BY_MAJORITY, shard_goals::SHARD_MOVED],
         unique_states: 823_318,
+    },
+    Check {
+        name: "parts-to-three",
+        tier: Tier::Ci,
+        about: "A shard comes to a group of three in parts, of which the next is on its way while \
+                one is replicated.",
+        hides: "Crashes, a second leader, a second move, reads, a third part.",
+        scope: || in_parts(groups(&[3, 1], &[moved(1, 1)], appenders(1))),
+        goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::LOGGED_AHEAD],
+        unique_states: 438_470,
+    },
+    Check {
+        name: "parts-to-three-full",
+        tier: Tier::Full,
+        about: "The same with three parts, one of which waits until the first is replicated.",
+        hides: "Crashes, a second leader, a second move, reads.",
+        scope: || in_parts(groups(&[3, 1], &[moved(1, 1)], appenders(2))),
+        goals: &[
+            goals::ALL_DONE,
+            shard_goals::SHARD_MOVED,
+            shard_goals::MOVED_IN_PARTS,
+            shard_goals::LOGGED_AHEAD,
+        ],
+        unique_states: 11_169_030,
     },
     Check {
         name: "move-of-three-full",

@@ -78,6 +78,8 @@ impl<T: Transport> Endpoint<T> {
         servers: impl IntoIterator<Item = (u64, SocketAddr)>,
         transport: T,
     ) -> Self {
+        // Servers ask for as large a buffer as they get, so the others' is like ours.
+        let limits = limits.paced_for(transport.receive_buffer());
         let routes = Routes::new(servers);
         let peers = Peers::new(routes.servers());
         Self {

@@ -13,7 +13,7 @@ use crate::machine::Applied;
 use crate::raft::{self, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::controller::{Change, Outcome};
-use crate::shard::migration::{self, Response};
+use crate::shard::migration::{self, Response, Said};
 use crate::types::{ClientId, ConfigNum, Index, NodeId, RequestId};
 
 pub use crate::machine::{Command, Kind, Machine, Standing};
@@ -264,13 +264,13 @@ impl Replica {
                 if !self.raft.is_leader() {
                     return; // It was told to all of the group.
                 }
-                match shards.respond(group, from, message) {
+                match shards.respond(group, from, message, &self.pending()) {
                     Response::Ignore => {}
                     Response::Answer(message) => fx.send(from, Message::Migration(message)),
-                    Response::Log(entry) => {
-                        let command = Command::Migration(entry);
-                        if !self.raft.has_uncommitted(&command) {
-                            self.propose(setup, command, fx);
+                    Response::Log(entry, answer) => {
+                        self.propose(setup, Command::Migration(entry), fx);
+                        if let Some(message) = answer {
+                            fx.send(from, Message::Migration(message));
                         }
                     }
                 }
@@ -331,6 +331,9 @@ impl Replica {
     fn apply_committed(&mut self, setup: &Setup, fx: &mut Effects) {
         let leads = self.raft.is_leader();
         let answers = |term| leads && term == self.raft.term();
+        let say = |said: Said, fx: &mut Effects| {
+            said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
+        };
         for entry in self.raft.log().range(self.applied, self.raft.commit) {
             self.applied = self.applied.next();
             let Payload::Command(command) = &entry.payload else { continue };
@@ -346,10 +349,20 @@ impl Replica {
                 }
             }
             if leads {
-                said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
+                say(said, fx);
+                if let (Command::Migration(entry), Machine::Group(shards)) =
+                    (command, &self.machine)
+                {
+                    say(shards.ask_ahead(entry, &pending(&self.raft, self.applied)), fx);
+                }
             }
         }
         assert_eq!(self.applied, self.raft.commit, "all that is committed is applied");
+    }
+
+    /// What of migration stands in the log and is not applied.
+    fn pending(&self) -> Vec<&migration::Entry> {
+        pending(&self.raft, self.applied)
     }
 
     /// Says what the leader of a group has to say about its shards.
@@ -357,10 +370,21 @@ impl Replica {
         if let (Kind::Group(group), Machine::Group(shards)) = (&setup.kind, &self.machine)
             && self.raft.is_leader()
         {
-            let said = shards.say_again(group);
+            let said = shards.say_again(group, &self.pending());
             said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
         }
     }
+}
+
+/// What of migration stands in the log behind `applied`.
+fn pending(raft: &raft::State<Command>, applied: Index) -> Vec<&migration::Entry> {
+    let entries = raft.log().range(applied, raft.last().index);
+    entries
+        .filter_map(|entry| match &entry.payload {
+            Payload::Command(Command::Migration(entry)) => Some(entry),
+            Payload::Command(Command::Request(_) | Command::Change(_)) | Payload::Noop => None,
+        })
+        .collect()
 }
 
 impl Debug for Replica {

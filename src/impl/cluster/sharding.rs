@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 pub const DEFAULT_SHARDS: u16 = 16;
 
 /// About how many bytes of a shard go into one message. Enough that a disk is not synced too often
-/// for what moves, and little enough that clients do not wait for it: the wire takes four
-/// milliseconds. With the largest value on top it is well below the largest message.
-const PART_BYTES: usize = 256 << 10;
+/// for what moves, and little enough that clients do not wait long for it (`benches/README.md` has
+/// both). With the largest value on top it is well below the largest message.
+const PART_BYTES: usize = 128 << 10;
 
 /// Who is who in a cluster whose store several groups share. Every node has one place.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

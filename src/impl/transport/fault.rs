@@ -199,6 +199,10 @@ impl<T: Transport> Transport for Faulty<T> {
         self.inner.local()
     }
 
+    fn receive_buffer(&self) -> usize {
+        self.inner.receive_buffer()
+    }
+
     fn counters(&self) -> Counters {
         self.inner.counters()
     }

@@ -133,6 +133,10 @@ impl Transport for Memory {
         self.local
     }
 
+    fn receive_buffer(&self) -> usize {
+        QUEUE << 10 // Datagrams of about a KiB.
+    }
+
     fn counters(&self) -> Counters {
         self.counters
     }

@@ -67,6 +67,9 @@ pub trait Transport {
     /// Where others reach this transport.
     fn local(&self) -> SocketAddr;
 
+    /// How many bytes may wait here to be received, about.
+    fn receive_buffer(&self) -> usize;
+
     /// What went through so far.
     fn counters(&self) -> Counters;
 }

@@ -31,6 +31,7 @@ pub struct Udp {
     socket: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    receive_buffer: usize,
     buffer: Vec<u8>,
     metas: Vec<RecvMeta>,
     wake: Arc<Wake>,
@@ -48,12 +49,14 @@ impl Udp {
         // Small buffers lose bursts, but do not make anything wrong.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        let receive_buffer = socket.recv_buffer_size()?;
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
         let state = UdpSocketState::new((&socket).into())?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
             local: socket.local_addr()?,
+            receive_buffer,
             socket,
             state,
             buffer: vec![0; BATCH * BUFFER],
@@ -162,6 +165,10 @@ impl Transport for Udp {
 
     fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    fn receive_buffer(&self) -> usize {
+        self.receive_buffer
     }
 
     fn counters(&self) -> Counters {

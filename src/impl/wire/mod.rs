@@ -52,7 +52,8 @@ pub struct Limits {
     /// Bytes of large messages to send to one destination at once, and in each `burst_interval`.
     /// The receiver's socket buffer must hold a few of them.
     pub burst: usize,
-    /// How long a full burst takes up; one of half the size, half as long.
+    /// How long a full burst takes up, if the receiver's socket buffer is as small as usual; one of
+    /// half the size, half as long. See [`Self::paced_for`].
     pub burst_interval: Duration,
     /// How much to hold of large messages that have arrived in part.
     pub assembly: Assembly,
@@ -71,7 +72,20 @@ impl Default for Limits {
     }
 }
 
+/// The smallest usual size of a socket buffer, in bytes: what Linux gives to who does not ask.
+const USUAL_BUFFER: usize = 208 << 10;
+
+/// By how much faster than to such a buffer to send at most.
+const FASTEST: usize = 4;
+
 impl Limits {
+    /// These limits for receivers with so large a socket buffer: what it holds while its owner waits
+    /// for a processor may come so much faster.
+    pub(crate) fn paced_for(self, buffer: usize) -> Self {
+        let times = (buffer / USUAL_BUFFER).clamp(1, FASTEST) as u32;
+        Self { burst_interval: self.burst_interval / times, ..self }
+    }
+
     /// These limits with every value brought into its legal range.
     fn legal(self) -> Self {
         Self {

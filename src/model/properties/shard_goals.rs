@@ -41,6 +41,12 @@ pub const ASKED_IN_TWO_GROUPS: Property =
 /// A shard goes in parts.
 pub const MOVED_IN_PARTS: Property =
     goal!(Server, moved_in_parts, "A part of a shard has arrived, and not all of it.");
+/// Replication and transfer go side by side.
+pub const LOGGED_AHEAD: Property = goal!(
+    Server,
+    logged_ahead,
+    "A leader has logged a part behind another one that is not committed."
+);
 /// A group is behind.
 pub const WANTED_EARLY: Property = goal!(
     State,
@@ -76,6 +82,14 @@ fn got_and_given(server: Server<'_>) -> (BTreeSet<ShardId>, BTreeSet<ShardId>) {
         }
     }
     (got, given)
+}
+
+fn logged_ahead((_, server): Server<'_>) -> bool {
+    let open = server.raft.log().range(server.raft.commit, server.raft.last().index);
+    let is_part = |payload: &Payload<Command>| {
+        matches!(payload, Payload::Command(Command::Migration(Entry::Install { .. })))
+    };
+    server.raft.is_leader() && open.filter(|entry| is_part(&entry.payload)).count() > 1
 }
 
 fn shard_moved(server: Server<'_>) -> bool {

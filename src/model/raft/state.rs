@@ -5,7 +5,7 @@ use std::fmt::{self, Debug, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use super::log::{Command, Entry, Log, Payload, Position};
+use super::log::{Command, Entry, Log, Position};
 use super::progress::Progress;
 use super::quorum;
 use crate::types::{Index, NodeId, Term};
@@ -149,15 +149,6 @@ impl<C: Clone> State<C> {
 }
 
 impl<C: Command> State<C> {
-    /// Whether a command is in the log and not known to be committed.
-    pub fn has_uncommitted(&self, command: &C) -> bool {
-        let mut open = self.log().range(self.commit, self.last().index);
-        open.any(|entry| match &entry.payload {
-            Payload::Command(other) => other == command,
-            Payload::Noop => false,
-        })
-    }
-
     /// The entries behind `after` that go into one message.
     #[must_use]
     pub fn batch(&self, after: Index, limits: &Limits) -> Vec<Entry<C>> {

@@ -5,8 +5,8 @@
 //!    ([`Entry::Configure`]). From that entry on a shard that goes is frozen, and one that comes is
 //!    awaited.
 //! 2. The new owner says how far it has the shard ([`Message::Want`]), and the former one sends the
-//!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). With the last
-//!    part the shard is served.
+//!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). While a part is
+//!    replicated the next is on its way. When the last is applied the shard is served.
 //! 3. The new owner says that it wants nothing more, and the former one logs that it may forget the
 //!    shard ([`Entry::Discard`]).
 //!
@@ -15,8 +15,10 @@
 //! or repeated. What a leader has to say it says when something has changed, when it comes to lead,
 //! and every time that [`crate::node::Timer::Poll`] fires.
 //!
-//! A part goes from any leader of the one group to the leader of the other that asked for it, and
-//! only one at a time is under way, because only what is applied makes a leader ask for more.
+//! A part goes from any leader of the one group to the leader of the other that asked for it. That
+//! a shard is there to the end it says only when that is applied; for the next part it asks when it
+//! has logged one, as long as no more than one is logged and not applied. So replication and
+//! transfer go side by side, and clients of the group wait behind two parts at most.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
@@ -97,9 +99,12 @@ pub enum Response {
     Ignore,
     /// It answers.
     Answer(Message),
-    /// It logs an entry, unless that is in its log already.
-    Log(Entry),
+    /// It logs an entry, and perhaps answers.
+    Log(Entry, Option<Message>),
 }
+
+/// What stands in a leader's log, in order, and is not applied yet.
+pub type Pending<'a> = [&'a Entry];
 
 /// What a leader says, and to whom.
 pub type Said = Vec<(NodeId, Message)>;
@@ -108,11 +113,17 @@ impl Shards {
     /// What a leader does about a message from another group, or from one of the controller's
     /// servers.
     #[must_use]
-    pub fn respond(&self, group: &Group, from: NodeId, message: Message) -> Response {
-        match message {
+    pub fn respond(
+        &self,
+        group: &Group,
+        from: NodeId,
+        message: Message,
+        pending: &Pending<'_>,
+    ) -> Response {
+        let response = match message {
             Message::Configuration(next) => {
                 if group.controllers.contains(from) && self.is_ready_for(&next) {
-                    Response::Log(Entry::Configure(next))
+                    Response::Log(Entry::Configure(next), None)
                 } else {
                     Response::Ignore
                 }
@@ -121,8 +132,12 @@ impl Shards {
             Message::Want { shard, since, from: place } => {
                 self.on_want(group, from, shard, since, place)
             }
-            Message::Part { shard, since, part } => self.on_part(from, shard, since, part),
+            Message::Part { shard, since, part } => self.on_part(from, shard, since, part, pending),
             Message::Ask(_) => Response::Ignore, // That is for the controller.
+        };
+        match response {
+            Response::Log(entry, _) if pending.contains(&&entry) => Response::Ignore, // It is there.
+            response => response,
         }
     }
 
@@ -162,7 +177,7 @@ impl Shards {
                 if *since == config && servers.contains(from) =>
             {
                 if place == Place::End {
-                    return Response::Log(Entry::Discard { shard, since: config });
+                    return Response::Log(Entry::Discard { shard, since: config }, None);
                 }
                 let part = Arc::new(Part::of(content, place, group.part_bytes));
                 Response::Answer(Message::Part { shard, since: config, part })
@@ -180,12 +195,18 @@ impl Shards {
         shard: ShardId,
         config: ConfigNum,
         part: Arc<Part>,
+        pending: &Pending<'_>,
     ) -> Response {
         match self.ownership(shard) {
             Ownership::Awaiting { servers, since, place, .. }
-                if *since == config && *place == part.from && servers.contains(from) =>
+                if *since == config
+                    && **logged(pending, shard, config).last().unwrap_or(&place) == part.from
+                    && servers.contains(from) =>
             {
-                Response::Log(Entry::Install { shard, since: config, part })
+                let next = Message::Want { shard, since: config, from: part.to.clone() };
+                let asks = part.from == *place && part.to != Place::End;
+                let entry = Entry::Install { shard, since: config, part };
+                Response::Log(entry, asks.then_some(next))
             }
             Ownership::Absent
             | Ownership::Serving(_)
@@ -196,18 +217,22 @@ impl Shards {
 
     /// Applies a committed entry, and gives what a leader has to say about it. An entry that does
     /// not fit is a repetition: it was applied before, and changes nothing.
+    ///
+    /// What it has to say about what follows in its log, [`Self::ask_ahead`] gives.
     pub fn apply_entry(&mut self, group: &Group, entry: &Entry) -> Said {
         let mut said = Vec::new();
         match entry {
             Entry::Configure(next) => {
                 if self.is_ready_for(next) {
                     self.configure(next);
-                    self.ask_for_what_comes(group, &mut said);
+                    self.ask_for_what_comes(group, &[], &mut said);
                 }
             }
             Entry::Install { shard, since, part } => {
-                if let Some(servers) = self.install(*shard, *since, part) {
-                    let (shard, since, from) = (*shard, *since, part.to.clone());
+                if let Some(servers) = self.install(*shard, *since, part)
+                    && part.to == Place::End
+                {
+                    let (shard, since, from) = (*shard, *since, Place::End);
                     say(&mut said, &servers, &Message::Want { shard, since, from });
                     self.ask_for_next(group, &mut said);
                 }
@@ -217,12 +242,25 @@ impl Shards {
         said
     }
 
+    /// What a leader has to say when it has applied an entry and these follow: if it was a part and
+    /// one more is logged, it can do with another.
+    #[must_use]
+    pub fn ask_ahead(&self, entry: &Entry, pending: &Pending<'_>) -> Said {
+        let mut said = Vec::new();
+        if let Entry::Install { shard, since, .. } = entry
+            && let [to] = logged(pending, *shard, *since)[..]
+        {
+            self.ask_for(*shard, to, &mut said);
+        }
+        said
+    }
+
     /// What a leader has to say when it begins to lead, and now and then: whatever was said before
     /// may be lost.
     #[must_use]
-    pub fn say_again(&self, group: &Group) -> Said {
+    pub fn say_again(&self, group: &Group, pending: &Pending<'_>) -> Said {
         let mut said = Vec::new();
-        self.ask_for_what_comes(group, &mut said);
+        self.ask_for_what_comes(group, pending, &mut said);
         for (shard, ownership) in self.iter() {
             if let Ownership::Leaving { servers, since, .. } = ownership {
                 say(&mut said, servers, &Message::Offer { shard, since: *since });
@@ -232,14 +270,24 @@ impl Shards {
     }
 
     /// Asks for the shards that are awaited, or, if there are none, for the next configuration.
-    fn ask_for_what_comes(&self, group: &Group, said: &mut Said) {
+    fn ask_for_what_comes(&self, group: &Group, pending: &Pending<'_>, said: &mut Said) {
         for (shard, ownership) in self.iter() {
-            if let Ownership::Awaiting { servers, since, place, .. } = ownership {
-                let want = Message::Want { shard, since: *since, from: place.clone() };
-                say(said, servers, &want);
+            if let Ownership::Awaiting { since, place, .. } = ownership {
+                let logged = logged(pending, shard, *since);
+                self.ask_for(shard, logged.last().unwrap_or(&place), said);
             }
         }
         self.ask_for_next(group, said);
+    }
+
+    /// Asks for the part of a shard that begins at `from`, if it is awaited and there is one. That
+    /// it has all of it the group does not say before it is applied.
+    fn ask_for(&self, shard: ShardId, from: &Place, said: &mut Said) {
+        if let Ownership::Awaiting { servers, since, .. } = self.ownership(shard)
+            && *from != Place::End
+        {
+            say(said, servers, &Message::Want { shard, since: *since, from: from.clone() });
+        }
     }
 
     fn ask_for_next(&self, group: &Group, said: &mut Said) {
@@ -247,6 +295,17 @@ impl Shards {
             say(said, &group.controllers, &Message::Ask(self.config.num.next()));
         }
     }
+}
+
+/// How far each part of this move reaches that is logged and not applied.
+fn logged<'a>(pending: &Pending<'a>, shard: ShardId, config: ConfigNum) -> Vec<&'a Place> {
+    let reaches = |entry: &&'a Entry| match entry {
+        Entry::Install { shard: of, since, part } if (*of, *since) == (shard, config) => {
+            Some(&part.to)
+        }
+        Entry::Install { .. } | Entry::Configure(_) | Entry::Discard { .. } => None,
+    };
+    pending.iter().filter_map(reaches).collect()
 }
 
 /// To all of them: only one leads, and who that is only they know.

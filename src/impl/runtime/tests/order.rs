@@ -65,6 +65,10 @@ impl Transport for SpyTransport {
         self.inner.local()
     }
 
+    fn receive_buffer(&self) -> usize {
+        self.inner.receive_buffer()
+    }
+
     fn counters(&self) -> Counters {
         self.inner.counters()
     }

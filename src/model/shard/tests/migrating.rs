@@ -78,7 +78,7 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
     let want = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::START };
     assert_eq!(said, [(SERVERS[1], want.clone())], "it asks the former owner, and nobody else");
     assert_eq!(first.standing(&append(2)), Standing::NotYet);
-    let to_second = |second: &Shards, message| second.respond(&setup(2), SERVERS[0], message);
+    let to_second = |second: &Shards, message| second.respond(&setup(2), SERVERS[0], message, &[]);
     assert_eq!(to_second(&second, want.clone()), Response::Ignore, "it is early");
     configure(&mut second, 2, &two);
     let Response::Answer(Message::Part { shard, since, part }) = to_second(&second, want.clone())
@@ -87,9 +87,12 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
     };
     let entry = Entry::Install { shard, since, part: part.clone() };
     let message = Message::Part { shard, since, part };
-    let stranger = first.respond(&setup(1), NodeId(7), message.clone());
+    let stranger = first.respond(&setup(1), NodeId(7), message.clone(), &[]);
     assert_eq!(stranger, Response::Ignore);
-    assert_eq!(first.respond(&setup(1), SERVERS[1], message.clone()), Response::Log(entry.clone()));
+    assert_eq!(
+        first.respond(&setup(1), SERVERS[1], message.clone(), &[]),
+        Response::Log(entry.clone(), None)
+    );
     let said = first.apply_entry(&setup(1), &entry);
     let end = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::End };
     assert_eq!(said, [(SERVERS[1], end.clone()), (CONTROLLER, Message::Ask(ConfigNum(3)))]);
@@ -98,8 +101,8 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
     let after = first.clone();
     assert!(first.apply_entry(&setup(1), &entry).is_empty(), "a repetition has nothing to say");
     assert_eq!(first, after);
-    assert_eq!(first.respond(&setup(1), SERVERS[1], message), Response::Ignore);
-    let Response::Log(discard) = to_second(&second, end) else { panic!("an entry") };
+    assert_eq!(first.respond(&setup(1), SERVERS[1], message, &[]), Response::Ignore);
+    let Response::Log(discard, None) = to_second(&second, end) else { panic!("an entry") };
     second.apply_entry(&setup(2), &discard);
     assert_eq!(second.ownership(SHARD), &Ownership::Absent);
     assert_eq!(to_second(&second, want), Response::Ignore, "it is late");
@@ -110,15 +113,15 @@ fn an_offer_is_answered_with_how_far_the_shard_has_come() {
     let [mut first, _] = settled();
     let [_, _, two] = configurations();
     let offer = || Message::Offer { shard: SHARD, since: ConfigNum(2) };
-    assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), Response::Ignore, "it is early");
+    assert_eq!(first.respond(&setup(1), SERVERS[1], offer(), &[]), Response::Ignore, "it is early");
     configure(&mut first, 1, &two);
     let want = |from| Response::Answer(Message::Want { shard: SHARD, since: ConfigNum(2), from });
-    assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), want(Place::START));
-    assert_eq!(first.respond(&setup(1), NodeId(7), offer()), Response::Ignore, "a stranger's");
+    assert_eq!(first.respond(&setup(1), SERVERS[1], offer(), &[]), want(Place::START));
+    assert_eq!(first.respond(&setup(1), NodeId(7), offer(), &[]), Response::Ignore, "a stranger's");
     let part = Part::of(&Default::default(), Place::START, 1);
     let entry = Entry::Install { shard: SHARD, since: ConfigNum(2), part: Arc::new(part) };
     first.apply_entry(&setup(1), &entry);
-    assert_eq!(first.respond(&setup(1), SERVERS[1], offer()), want(Place::End));
+    assert_eq!(first.respond(&setup(1), SERVERS[1], offer(), &[]), want(Place::End));
 }
 
 #[test]
@@ -126,12 +129,12 @@ fn configurations_are_taken_in_order_from_the_controller() {
     let [none, one, two] = configurations();
     let mut first = Shards::new(GroupId(1), 2);
     let hears = |shards: &Shards, from, config: &Arc<Configuration>| {
-        shards.respond(&setup(1), from, Message::Configuration(config.clone()))
+        shards.respond(&setup(1), from, Message::Configuration(config.clone()), &[])
     };
     assert_eq!(hears(&first, CONTROLLER, &two), Response::Ignore, "one is missing");
     assert_eq!(hears(&first, SERVERS[1], &one), Response::Ignore, "not from the controller");
     let entry = Entry::Configure(one.clone());
-    assert_eq!(hears(&first, CONTROLLER, &one), Response::Log(entry));
+    assert_eq!(hears(&first, CONTROLLER, &one), Response::Log(entry, None));
     configure(&mut first, 1, &one);
     assert_eq!(hears(&first, CONTROLLER, &none), Response::Ignore);
     let other = Configuration { num: ConfigNum(2), ..Configuration::initial(3) };
@@ -154,4 +157,55 @@ fn phases_follow_each_other_as_the_table_says() {
     assert!(!awaiting.may_become(&Ownership::Absent) && !awaiting.may_become(leaving));
     assert!(leaving.may_become(&Ownership::Absent));
     assert!(!leaving.may_become(&Ownership::Serving(Default::default())));
+}
+
+/// While a part is replicated the next one comes, and no more than that; that all is there the
+/// group says when it is so.
+#[test]
+fn the_next_part_is_asked_for_when_one_is_logged() {
+    let [mut first, mut second] = settled();
+    let [_, _, two] = configurations();
+    // In part after part the shard has a key, a session, and another.
+    second.apply(&Request { client: ClientId(8), ..append(1) });
+    let small = |group| Group { part_bytes: 1, ..setup(group) };
+    configure(&mut first, 1, &two);
+    configure(&mut second, 2, &two);
+    let want = |from| Message::Want { shard: SHARD, since: ConfigNum(2), from };
+    let mut parts = Vec::new();
+    let mut from = Place::START;
+    while from != Place::End {
+        let Response::Answer(Message::Part { part, .. }) =
+            second.respond(&small(2), SERVERS[0], want(from), &[])
+        else {
+            panic!("a part")
+        };
+        from = part.to.clone();
+        parts.push(Entry::Install { shard: SHARD, since: ConfigNum(2), part });
+    }
+    let [key, session, end] = &parts[..] else { panic!("{parts:?}") };
+    let hears = |first: &Shards, entry: &Entry, pending: &[&Entry]| {
+        let Entry::Install { shard, since, part } = entry.clone() else { panic!("a part") };
+        first.respond(&small(1), SERVERS[1], Message::Part { shard, since, part }, pending)
+    };
+    let to = |entry: &Entry| match entry {
+        Entry::Install { part, .. } => part.to.clone(),
+        Entry::Configure(_) | Entry::Discard { .. } => panic!("a part"),
+    };
+    let logs = |entry: &Entry, answer| Response::Log(entry.clone(), answer);
+
+    assert_eq!(hears(&first, session, &[]), Response::Ignore, "the one before it is missing");
+    assert_eq!(hears(&first, key, &[]), logs(key, Some(want(to(key)))));
+    assert_eq!(hears(&first, key, &[key]), Response::Ignore, "it is logged");
+    assert_eq!(hears(&first, session, &[key]), logs(session, None), "two are enough");
+    let again = first.say_again(&small(1), &[key, session]);
+    assert_eq!(again, [(SERVERS[1], want(to(session)))], "it asks for what is not logged");
+
+    assert!(first.apply_entry(&small(1), key).is_empty());
+    assert_eq!(first.ask_ahead(key, &[session]), [(SERVERS[1], want(to(session)))]);
+    assert_eq!(first.ask_ahead(key, &[]), [], "it has asked before");
+    assert_eq!(hears(&first, end, &[session]), logs(end, None));
+    first.apply_entry(&small(1), session);
+    assert_eq!(first.ask_ahead(session, &[end]), [], "not before it is applied");
+    assert_eq!(first.say_again(&small(1), &[end]), []);
+    assert_eq!(first.apply_entry(&small(1), end)[0], (SERVERS[1], want(Place::End)));
 }
