@@ -117,11 +117,16 @@ impl Config {
     }
 }
 
-/// Which group owns each shard of this cluster.
-fn owners(config: &str) -> Vec<u64> {
+/// What there is to say of this cluster's shards.
+fn status(config: &str) -> serde_json::Value {
     let output = run(&["admin", "status", "--json", "--config", config, "--timeout", "60"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Which group owns each shard of this cluster.
+fn owners(config: &str) -> Vec<u64> {
+    let status = status(config);
     status["shards"].as_array().unwrap().iter().map(|group| group.as_u64().unwrap()).collect()
 }
 
@@ -437,6 +442,18 @@ fn killed_in_the_middle_of_a_move_groups_go_on_with_it() {
     assert!(config.kv(&["append", &keys[0], "!"]).status.success());
     assert_eq!(config.get(&keys[0]), value + "!");
     assert_eq!(config.owners(), [2, 1]);
+
+    // In the end each owner has all there is, and nobody else has any of it.
+    let there =
+        |shard: &serde_json::Value| shard["state"] == "serving" && shard["former"].is_null();
+    let status = loop {
+        let status = status(&config.file());
+        if status["state"].as_array().unwrap().iter().all(there) {
+            break status;
+        }
+    };
+    let held: Vec<_> = status["state"].as_array().unwrap().iter().map(|s| &s["keys"]).collect();
+    assert_eq!(held, [keys.len(), 1]);
 }
 
 /// In each group and the controller another server is down at each change, so that soon no two

@@ -1,29 +1,39 @@
 //! `shardwright admin`: which group has which shard, and how to change it.
 
+mod status;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::io::{IsTerminal, stdout};
 use std::str::FromStr;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::Subcommand;
-use comfy_table::{Table, presets};
 use model::shard::config::Configuration;
 use model::shard::controller::{Change, Outcome};
 use model::types::{ConfigNum, GroupId, ShardId};
 use runtime::client::{self, Administrator, SessionId};
 use runtime::cluster::{Cluster, Sharding};
-use serde::Serialize;
+use runtime::inspect;
 
+use self::status::Status;
 use super::{Exit, complain, kv};
 
 /// How often `status --watch` looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long `status` waits for what the groups say of their shards.
+const GROUP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Clears a terminal.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
 /// Say which groups share the store, and which shards they have
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   shardwright admin status            who has what
+  shardwright admin status --watch    the same, as it changes
   shardwright admin join 3            group 3 of the configuration file takes its share
   shardwright admin leave 1 2         groups 1 and 2 leave their shards to the others
   shardwright admin move 5 3          shard 5 goes to group 3, until the next join or leave
@@ -66,12 +76,12 @@ enum Command {
         #[arg(value_name = "NUMBER", value_parser = numbered::<u64>("v"))]
         num: Option<u64>,
     },
-    /// Print which group owns each shard in the latest configuration
+    /// Print which group owns each shard, what it holds, and how far what moves has come
     Status {
         /// As JSON
         #[arg(long)]
         json: bool,
-        /// Again whenever it has changed, until Ctrl-C
+        /// Again whenever something has changed, until Ctrl-C
         #[arg(long)]
         watch: bool,
     },
@@ -125,17 +135,21 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             if num.is_some_and(|num| num != config.num.0) {
                 return Err(format!("the latest configuration is {}", config.num).into());
             }
-            println!("{}", Status::of(&config).json()?);
+            println!("{}", serde_json::to_string(&status::Layout::of(&config))?);
         }
         Command::Status { json, watch } => {
-            let mut shown = None;
+            let mut shown = String::new();
             let stopped = stop_signal()?;
             loop {
                 let config = console.query(None)?;
-                if shown != Some(config.num) {
-                    shown = Some(config.num);
-                    let status = Status::of(&config);
-                    println!("{}", if *json { status.json()? } else { status.table() });
+                let status = Status::of(&config, &inspect::holdings(&cluster, GROUP_PATIENCE)?);
+                let now = if *json { serde_json::to_string(&status)? } else { status.table() };
+                if shown != now {
+                    if *watch && !json && stdout().is_terminal() {
+                        print!("{CLEAR}");
+                    }
+                    println!("{now}");
+                    shown = now;
                 }
                 if !watch || stopped.recv_timeout(LOOK_EVERY).is_ok() {
                     break;
@@ -204,40 +218,5 @@ impl Console {
                     .into())
             }
         }
-    }
-}
-
-/// What there is to say of a configuration.
-#[derive(Serialize)]
-struct Status {
-    configuration: u64,
-    groups: BTreeMap<u16, Vec<u16>>,
-    /// The owner of each shard, in order.
-    shards: Vec<Option<u16>>,
-}
-
-impl Status {
-    fn of(config: &Configuration) -> Self {
-        let groups = config.groups.iter();
-        let numbers = groups.map(|(group, s)| (group.0, s.iter().map(|server| server.0).collect()));
-        let owners = config.assignment.iter().map(|(_, owner)| owner.map(|group| group.0));
-        Self { configuration: config.num.0, groups: numbers.collect(), shards: owners.collect() }
-    }
-
-    fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
-
-    fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(presets::UTF8_FULL_CONDENSED);
-        table.set_header(["shard", "group", "servers"]);
-        for (shard, owner) in (0..).map(ShardId).zip(&self.shards) {
-            let servers = owner.and_then(|owner| self.groups.get(&owner)).into_iter().flatten();
-            let servers: Vec<_> = servers.map(|server| format!("n{server}")).collect();
-            let owner = owner.map_or("-".to_owned(), |owner| GroupId(owner).to_string());
-            table.add_row([shard.to_string(), owner, servers.join(" ")]);
-        }
-        format!("configuration {}\n{table}", ConfigNum(self.configuration))
     }
 }

@@ -112,7 +112,15 @@ impl Administrator {
     }
 }
 
-fn bind(cluster: &Cluster) -> io::Result<Udp> {
+/// The endpoint of a new participant that is no server.
+pub(crate) fn stranger<T: Transport>(cluster: &Cluster, transport: T) -> Endpoint<T> {
+    let drawn = Identity::client(cluster.cluster, SCHEMA, &mut Rng::from_entropy());
+    let identity = Identity { id: ClientId(drawn.id).process().0, ..drawn };
+    let (key, limits) = (cluster.secret(), cluster.limits());
+    Endpoint::new(identity, key, limits, cluster.addresses(), transport)
+}
+
+pub(crate) fn bind(cluster: &Cluster) -> io::Result<Udp> {
     let any: SocketAddr = match cluster.node.first().map(|member| member.address) {
         Some(SocketAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         Some(SocketAddr::V4(_)) | None => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -139,19 +147,10 @@ impl<T: Transport> Client<T> {
 
 impl<T: Transport, S: Service> Client<T, S> {
     fn with(cluster: &Cluster, transport: T, router: Router) -> Self {
-        let mut rng = Rng::from_entropy();
-        let drawn = Identity::client(cluster.cluster, SCHEMA, &mut rng);
-        let process = ClientId(drawn.id).process();
-        let endpoint = Endpoint::new(
-            Identity { id: process.0, ..drawn },
-            cluster.secret(),
-            cluster.limits(),
-            cluster.addresses(),
-            transport,
-        );
+        let endpoint = stranger(cluster, transport);
         Self {
+            process: ClientId(endpoint.id()),
             endpoint,
-            process,
             router,
             leader: None,
             answered: None,

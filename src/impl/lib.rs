@@ -15,6 +15,7 @@
 //! | [`cluster`] | the configuration file |
 //! | [`server`] | one server, put together and started |
 //! | [`client`] | the client library |
+//! | [`inspect`] | what the groups of a cluster hold |
 //! | [`load`] | many clients at once, measured |
 //!
 //! Clock, randomness, socket and thread are each touched in one file only.
@@ -23,6 +24,7 @@ pub mod client;
 pub mod clock;
 pub mod cluster;
 pub mod endpoint;
+pub mod inspect;
 mod join;
 pub mod journal;
 pub mod load;

@@ -22,7 +22,7 @@ use crate::wal::{self, Disk, RealDisk, Wal, WalError};
 use crate::wire;
 
 /// The version of the messages. Servers and clients of different versions do not hear each other.
-pub const SCHEMA: u8 = 2;
+pub const SCHEMA: u8 = 3;
 
 /// How many entries a leader without a disk has under way to a follower before it waits for an
 /// answer. With a disk it is one request at a time: while that is synced the next ones gather, and

@@ -188,8 +188,8 @@ fn tell_server(
         (Address::Client(from), Message::Change(request)) if request.client.process() == from => {
             replica.on_change(setup, request, fx);
         }
-        (Address::Client(from), Message::Migration(migration::Message::Ask(num))) => {
-            replica.on_client_ask(from, num, fx);
+        (Address::Client(from), Message::Migration(message)) => {
+            replica.on_inquiry(from, &message, fx);
         }
         // Not for this role, or not from whom it says: no effect, whoever sent it.
         (
@@ -198,8 +198,7 @@ fn tell_server(
             | Message::Request(_)
             | Message::Reply(_)
             | Message::Change(_)
-            | Message::Outcome(_)
-            | Message::Migration(_),
+            | Message::Outcome(_),
         ) => {}
     }
 }

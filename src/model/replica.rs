@@ -13,6 +13,7 @@ use crate::machine::Applied;
 use crate::raft::{self, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::controller::{Change, Outcome};
+use crate::shard::holdings::Holdings;
 use crate::shard::migration::{self, Response, Said};
 use crate::types::{ClientId, ConfigNum, Index, NodeId, RequestId};
 
@@ -288,15 +289,30 @@ impl Replica {
         }
     }
 
-    /// A client asks the controller for its latest configuration, if that has at least this number.
-    /// What is applied is committed, so any replica may answer.
-    pub fn on_client_ask(&self, from: ClientId, num: ConfigNum, fx: &mut Effects) {
-        if let Machine::Controller(controller) = &self.machine
-            && controller.latest().num >= num
-        {
-            let answer = migration::Message::Configuration(Arc::clone(controller.latest()));
-            fx.send(from, Message::Migration(answer));
-        }
+    /// Somebody who is not a server asks. What is applied is committed, so any replica may answer.
+    pub fn on_inquiry(&self, from: ClientId, message: &migration::Message, fx: &mut Effects) {
+        let answer = match (&self.machine, message) {
+            (Machine::Controller(controller), migration::Message::Ask(num))
+                if controller.latest().num >= *num =>
+            {
+                migration::Message::Configuration(Arc::clone(controller.latest()))
+            }
+            (Machine::Group(shards), migration::Message::Inspect) => {
+                migration::Message::Holdings(Holdings::of(shards, self.raft.is_leader()))
+            }
+            // There is none yet, or it is not ours to know.
+            (
+                Machine::Store(_) | Machine::Group(_) | Machine::Controller(_),
+                migration::Message::Ask(_)
+                | migration::Message::Configuration(_)
+                | migration::Message::Offer { .. }
+                | migration::Message::Want { .. }
+                | migration::Message::Part { .. }
+                | migration::Message::Inspect
+                | migration::Message::Holdings(_),
+            ) => return,
+        };
+        fx.send(from, Message::Migration(answer));
     }
 
     fn propose(&mut self, setup: &Setup, command: Command, fx: &mut Effects) {

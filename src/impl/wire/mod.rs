@@ -79,8 +79,8 @@ const USUAL_BUFFER: usize = 208 << 10;
 const FASTEST: usize = 4;
 
 impl Limits {
-    /// These limits for receivers with so large a socket buffer: what it holds while its owner waits
-    /// for a processor may come so much faster.
+    /// These limits for receivers with so large a socket buffer: the more it holds while its owner
+    /// waits for a processor, the faster may it come.
     pub(crate) fn paced_for(self, buffer: usize) -> Self {
         let times = (buffer / USUAL_BUFFER).clamp(1, FASTEST) as u32;
         Self { burst_interval: self.burst_interval / times, ..self }

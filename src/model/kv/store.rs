@@ -9,60 +9,88 @@ use super::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 
 /// The map from keys to values.
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Store(OrdMap<Key, Value>);
+pub struct Store {
+    map: OrdMap<Key, Value>,
+    /// Of all keys and values: a function of the map.
+    bytes: u64,
+}
 
 impl Store {
     /// Carries out an operation.
     pub fn apply(&mut self, op: &Op) -> Output {
         match op {
-            Op::Get(key) => Output::Value(self.0.get(key).cloned()),
+            Op::Get(key) => Output::Value(self.map.get(key).cloned()),
             Op::Put(key, value) => {
-                self.0.insert(key.clone(), value.clone());
+                self.set(key.clone(), value.clone());
                 Output::Written
             }
             Op::Append(key, tail) => self.append(key, tail),
             Op::Cas { key, expected, new } => {
-                let present = self.0.get(key);
+                let present = self.map.get(key);
                 if present != expected.as_ref() {
                     return Output::Mismatch(present.cloned());
                 }
-                self.0.insert(key.clone(), new.clone());
+                self.set(key.clone(), new.clone());
                 Output::Swapped
             }
-            Op::Delete(key) => Output::Deleted(self.0.remove(key).is_some()),
+            Op::Delete(key) => Output::Deleted(self.remove(key)),
         }
     }
 
+    /// How many keys there are.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.map.len()
+    }
+
+    /// How many bytes all keys and values take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Sets the value of a key.
+    pub fn set(&mut self, key: Key, value: Value) {
+        let length = key.len();
+        self.bytes += (length + value.0.len()) as u64;
+        if let Some(before) = self.map.insert(key, value) {
+            self.bytes -= (length + before.0.len()) as u64;
+        }
+    }
+
+    fn remove(&mut self, key: &Key) -> bool {
+        let before = self.map.remove(key);
+        if let Some(value) = &before {
+            self.bytes -= (key.len() + value.0.len()) as u64;
+        }
+        before.is_some()
+    }
+
     fn append(&mut self, key: &Key, tail: &Value) -> Output {
-        let mut bytes = self.0.get(key).map_or_else(Vec::new, |value| value.0.to_vec());
+        let mut bytes = self.map.get(key).map_or_else(Vec::new, |value| value.0.to_vec());
         if bytes.len() + tail.0.len() > MAX_VALUE_BYTES {
             return Output::TooLarge;
         }
         bytes.extend_from_slice(&tail.0);
-        self.0.insert(key.clone(), Value::from(bytes));
+        self.set(key.clone(), Value::from(bytes));
         Output::Written
     }
 
     /// The keys behind `after`, or all of them, with their values, in order.
     pub fn behind(&self, after: Option<&Key>) -> impl Iterator<Item = (&Key, &Value)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.0.range::<_, Key>((from, Bound::Unbounded))
-    }
-
-    /// Takes over a key with its value from elsewhere.
-    pub fn restore(&mut self, key: Key, value: Value) {
-        self.0.insert(key, value);
+        self.map.range::<_, Key>((from, Bound::Unbounded))
     }
 
     /// All keys with their values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Value)> {
-        self.0.iter()
+        self.map.iter()
     }
 }
 
 impl Debug for Store {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("store ")?;
-        f.debug_map().entries(&self.0).finish()
+        f.debug_map().entries(&self.map).finish()
     }
 }

@@ -84,7 +84,7 @@ impl Part {
     /// Adds what it holds to what came before it.
     pub fn install(&self, machine: &mut Machine) {
         for (key, value) in &self.keys {
-            machine.store.restore(key.clone(), value.clone());
+            machine.store.set(key.clone(), value.clone());
         }
         for (client, session) in &self.sessions {
             machine.sessions.restore(*client, session.clone());

@@ -28,12 +28,13 @@ use serde::{Deserialize, Serialize};
 use super::Group;
 use super::config::{Configuration, Servers};
 use super::content::{Part, Place};
+use super::holdings::Holdings;
 use super::ownership::Ownership;
 use super::store::Shards;
 use crate::types::{ConfigNum, NodeId, ShardId};
 
-/// What groups tell each other and the controller. A shard is named together with the configuration
-/// that moves it: a later move of the same shard is another matter.
+/// What groups tell each other, the controller, and who asks about them. A shard is named together
+/// with the configuration that moves it: a later move of the same shard is another matter.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Message {
     /// A group asks the controller for the configuration with this number, or a client for the
@@ -67,6 +68,10 @@ pub enum Message {
         /// The part.
         part: Arc<Part>,
     },
+    /// Somebody who looks after the cluster asks a server what it knows of its group's shards.
+    Inspect,
+    /// The server answers.
+    Holdings(Holdings),
 }
 
 /// What a group logs.
@@ -133,10 +138,12 @@ impl Shards {
                 self.on_want(group, from, shard, since, place)
             }
             Message::Part { shard, since, part } => self.on_part(from, shard, since, part, pending),
-            Message::Ask(_) => Response::Ignore, // That is for the controller.
+            // That is for the controller, or a client's business.
+            Message::Ask(_) | Message::Inspect | Message::Holdings(_) => Response::Ignore,
         };
         match response {
-            Response::Log(entry, _) if pending.contains(&&entry) => Response::Ignore, // It is there.
+            // It is there.
+            Response::Log(entry, _) if pending.contains(&&entry) => Response::Ignore,
             response => response,
         }
     }
@@ -321,6 +328,8 @@ impl Debug for Message {
             Self::Offer { shard, since } => write!(f, "Offer({shard} {since})"),
             Self::Want { shard, since, from } => write!(f, "Want({shard} {since} from {from:?})"),
             Self::Part { shard, since, part } => write!(f, "Part({shard} {since} {part:?})"),
+            Self::Inspect => f.write_str("Inspect"),
+            Self::Holdings(holdings) => holdings.fmt(f),
         }
     }
 }

@@ -7,11 +7,13 @@
 //! [`controller`] is the replicated state machine that makes and keeps them. A group's is in
 //! [`store`]: what the group has to do with each shard ([`ownership`]), and what a shard holds
 //! ([`content`]). [`migration`] is how shards go from group to group, [`route`] which shard a key
-//! belongs to, and [`router`] what a client makes of that.
+//! belongs to, and [`router`] what a client makes of that. [`holdings`] is what a group tells of
+//! itself to whoever looks after the cluster.
 
 pub mod config;
 pub mod content;
 pub mod controller;
+pub mod holdings;
 pub mod migration;
 pub mod ownership;
 mod rebalance;

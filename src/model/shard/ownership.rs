@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Debug, Formatter};
 
+use serde::{Deserialize, Serialize};
+
 use super::config::Servers;
 use super::content::Place;
 use crate::kv::Machine;
@@ -43,7 +45,7 @@ pub enum Ownership {
 }
 
 /// Which of them, without what lies inside.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Phase {
     /// See [`Ownership::Absent`].
     Absent,
@@ -80,6 +82,17 @@ impl Ownership {
             Self::Serving(_) => Phase::Serving,
             Self::Awaiting { .. } => Phase::Awaiting,
             Self::Leaving { .. } => Phase::Leaving,
+        }
+    }
+
+    /// What the group has of the shard.
+    #[must_use]
+    pub fn machine(&self) -> Option<&Machine> {
+        match self {
+            Self::Absent => None,
+            Self::Serving(machine)
+            | Self::Awaiting { arrived: machine, .. }
+            | Self::Leaving { content: machine, .. } => Some(machine),
         }
     }
 

@@ -146,7 +146,9 @@ fn migration_is_dead(shards: &Shards, message: &migration::Message) -> bool {
             };
             reached >= *since && !wanted
         }
-        migration::Message::Ask(_) => true,
+        migration::Message::Ask(_)
+        | migration::Message::Inspect
+        | migration::Message::Holdings(_) => true,
         migration::Message::Offer { .. } => false, // It is answered at any time.
     }
 }
