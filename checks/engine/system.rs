@@ -32,7 +32,7 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     assert!(!symmetry || any_server || scope.clients.is_empty(), "a client tells servers apart");
     if symmetry {
         system.symmetry =
-            Some(Arc::new(Servers { servers: scope.servers, actors: system.model.actors.len() }));
+            Some(Arc::new(Servers { classes: scope.classes(), actors: system.model.actors.len() }));
     }
     system.remember_last = !forget_last;
     system.recorded = Some(|message| match message {
@@ -56,15 +56,15 @@ pub fn recovery(scope: &Scope) -> Recovery<Host> {
     }
 }
 
-/// The servers can be exchanged for each other; clients keep their names.
+/// The servers of a group can be exchanged for each other; clients keep their names.
 struct Servers {
-    servers: u16,
+    classes: Vec<Vec<usize>>,
     actors: usize,
 }
 
 impl Symmetry<Host, History> for Servers {
     fn renamings(&self) -> Vec<Renaming> {
-        Renaming::within(self.actors, &[(0..usize::from(self.servers)).collect()])
+        Renaming::within(self.actors, &self.classes)
     }
 
     fn state(&self, renaming: &Renaming, state: &HostState) -> HostState {

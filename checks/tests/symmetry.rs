@@ -11,16 +11,12 @@ use model::types::{NodeId, Term};
 use stateright::Model;
 use stateright::actor::{ActorModelAction, Envelope, Id, Network};
 
-const SERVERS: usize = 3;
-
-/// A cycle and a swap: they generate all orders of three.
-const RENAMINGS: [[usize; SERVERS]; 2] = [[1, 2, 0], [1, 0, 2]];
-
-fn scopes() -> Vec<(&'static str, Scope)> {
+/// Systems with servers that can be exchanged for each other: three of them, from this one on.
+fn scopes() -> Vec<(&'static str, Scope, usize)> {
     let bounds =
         Bounds { max_term: Term(2), max_log: 2, restarts: 0, heartbeats: 0, polls: 0, retries: 0 };
     let scope = |clients: &[&str], bounds| Scope {
-        servers: SERVERS as u16,
+        servers: 3,
         clients: clients.iter().map(|value| vec![portfolio::append(value)]).collect(),
         sharding: None,
         network: NetworkKind::Duplicating,
@@ -28,16 +24,33 @@ fn scopes() -> Vec<(&'static str, Scope)> {
         bounds,
         reductions: Reductions { symmetry: false, ..Reductions::ALL },
     };
+    let retry = Bounds { retries: 1, max_term: Term(1), max_log: 3, ..bounds };
     vec![
-        ("two terms and a client", scope(&["a"], bounds)),
-        ("a heartbeat", scope(&[], Bounds { heartbeats: 1, ..bounds })),
-        ("a retry", scope(&["a"], Bounds { retries: 1, max_term: Term(1), max_log: 3, ..bounds })),
-        ("a crash", scope(&[], Bounds { restarts: 1, max_log: 1, ..bounds })),
+        ("two terms and a client", scope(&["a"], bounds), 0),
+        ("a heartbeat", scope(&[], Bounds { heartbeats: 1, ..bounds }), 0),
+        ("a retry", scope(&["a"], retry), 0),
+        ("a crash", scope(&[], Bounds { restarts: 1, max_log: 1, ..bounds }), 0),
+        ("a shard for a group of three", a_move(), 1),
     ]
 }
 
+/// A shard that moves to a group of three. The controller is server 0.
+fn a_move() -> Scope {
+    let check = portfolio::find("move-to-three").expect("a check of that name");
+    let mut scope = (check.scope)();
+    scope.clients.clear();
+    scope.reductions.symmetry = false;
+    scope
+}
+
+/// A cycle and a swap of three from `first` on: they generate all orders. All others, clients among
+/// them, keep their names.
+fn renamings(first: usize) -> [Vec<usize>; 2] {
+    [[1, 2, 0], [1, 0, 2]].map(|order| (0..first).chain(order.map(|i| first + i)).collect())
+}
+
 fn index(renaming: &[usize], index: usize) -> usize {
-    renaming.get(index).copied().unwrap_or(index) // Clients keep their names.
+    renaming.get(index).copied().unwrap_or(index)
 }
 
 fn id(renaming: &[usize], of: Id) -> Id {
@@ -87,7 +100,8 @@ fn hash(value: &impl Hash) -> u64 {
 
 #[test]
 fn renaming_and_stepping_commute_on_every_step_of_small_systems() {
-    for (name, scope) in scopes() {
+    for (name, scope, first) in scopes() {
+        let renamings = renamings(first);
         let system = System::new(scope, Vec::new());
         let (mut seen, mut stack, mut steps) = (HashSet::new(), system.init_states(), 0);
         while let Some(before) = stack.pop() {
@@ -98,7 +112,7 @@ fn renaming_and_stepping_commute_on_every_step_of_small_systems() {
             system.actions(&before, &mut actions);
             for taken in actions {
                 let after = system.next_state(&before, taken.clone());
-                for renaming in &RENAMINGS {
+                for renaming in &renamings {
                     let renamed = action(renaming, &taken);
                     let other = system.next_state(&state(renaming, &before), renamed);
                     let expected = after.as_ref().map(|after| state(renaming, after));

@@ -1,13 +1,18 @@
 //! Servers under other names.
 //!
 //! Raft breaks no symmetry: nothing in it compares the servers' names. So two states that differ in
-//! names only have the same future, by other names, and a checker needs to look at one of them.
+//! names only have the same future, by other names, and a checker needs to look at one of them. The
+//! same holds for the servers of one group among several: everybody else knows a group by all of its
+//! servers, and that set has no other names. Groups have names that administrators use, and keep
+//! them.
 //! Clients have scripts of their own and keep their names; a client that asks one server first
 //! breaks the symmetry ([`crate::system::Reductions::any_server`]).
 
 use crate::node::{Node, Storage};
 use crate::raft::Role;
 use crate::replica::{Answer, Message};
+use crate::shard::config::Refusal;
+use crate::shard::controller::Outcome;
 use crate::system::HostState;
 use crate::types::NodeId;
 
@@ -30,12 +35,15 @@ pub fn host(state: &HostState, rename: &dyn Fn(NodeId) -> NodeId) -> HostState {
 pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message {
     let mut renamed = message.clone();
     match &mut renamed {
-        // They name no server.
-        Message::Raft(_) | Message::Request(_) | Message::Change(_) => {}
-        // Servers of different groups cannot be exchanged, and configurations name them.
-        Message::Outcome(_) | Message::Migration(_) => {
-            unreachable!("a system of several groups is not symmetric")
-        }
+        // They name no server, or all those of a group.
+        Message::Raft(_) | Message::Request(_) | Message::Change(_) | Message::Migration(_) => {}
+        Message::Outcome(reply) => match &mut reply.answer {
+            Answer::Redirect(server)
+            | Answer::Done(Outcome::Refused(Refusal::ServerTaken(server))) => {
+                *server = rename(*server);
+            }
+            Answer::Done(_) | Answer::Refused | Answer::Elsewhere(_) => {}
+        },
         Message::Reply(reply) => match &mut reply.answer {
             Answer::Redirect(leader) => *leader = rename(*leader),
             Answer::Done(_) | Answer::Refused | Answer::Elsewhere(_) => {}

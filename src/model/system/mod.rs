@@ -120,8 +120,8 @@ pub struct Reductions {
     /// needs no redirects, and which server it would ask first makes no difference: more can
     /// happen, in fewer states.
     pub any_server: bool,
-    /// States that differ in the names of servers only are taken for one. A checker that cannot do
-    /// that looks at all of them.
+    /// States that differ in the names of servers of one group only are taken for one. A checker
+    /// that cannot do that looks at all of them.
     pub symmetry: bool,
 }
 
@@ -209,6 +209,21 @@ impl Scope {
             .record_msg_out(record_request)
             .record_msg_in(record_reply)
             .within_boundary(|scope, state| scope.bounds.contain(state))
+    }
+
+    /// The servers in classes, in which they can be exchanged for each other: see
+    /// [`crate::symmetry`].
+    #[must_use]
+    pub fn classes(&self) -> Vec<Vec<usize>> {
+        let numbers = |servers: Servers| servers.iter().map(|server| server.0.into()).collect();
+        match &self.sharding {
+            None => vec![(0..self.servers.into()).collect()],
+            Some(sharding) => {
+                let groups = (1..=sharding.groups.len() as u16).map(GroupId);
+                let groups = groups.map(|group| sharding.servers_of(group));
+                [sharding.controllers()].into_iter().chain(groups).map(numbers).collect()
+            }
+        }
     }
 
     fn hosts(&self) -> Vec<Host> {
