@@ -132,7 +132,7 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "Crashes, a second move, replicas.",
         scope: || groups(&[1, 1], &[moved(1, 1)], vec![vec![append_to(1, "a")], vec![get_of(1)]]),
         goals: &[goals::ALL_DONE, goals::READ_SEES_WRITE, shard_goals::SHARD_MOVED],
-        unique_states: 862,
+        unique_states: 790,
     },
     Check {
         name: "there-and-back",
@@ -146,7 +146,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::SHARD_RETURNED,
             shard_goals::WANTED_EARLY,
         ],
-        unique_states: 30_530,
+        unique_states: 43_834,
     },
     Check {
         name: "swap",
@@ -160,7 +160,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::SHARDS_SWAPPED,
             shard_goals::SERVES_MEANWHILE,
         ],
-        unique_states: 70_508,
+        unique_states: 97_934,
     },
     Check {
         name: "parts",
@@ -172,7 +172,7 @@ pub(super) const CHECKS: &[Check] = &[
             in_parts(groups(&[1, 1], &[moved(1, 1)], vec![client, vec![append_to(1, "c")]]))
         },
         goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::MOVED_IN_PARTS],
-        unique_states: 4_054,
+        unique_states: 7_950,
     },
     Check {
         name: "crash-move",
@@ -184,7 +184,7 @@ pub(super) const CHECKS: &[Check] = &[
             crashing(scope)
         },
         goals: &[goals::ALL_DONE, shard_goals::SHARD_RETURNED, shard_goals::RESTARTED_MIDWAY],
-        unique_states: 686_472,
+        unique_states: 1_007_384,
     },
     Check {
         name: "crash-swap",
@@ -193,7 +193,7 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "A second crash, replicas.",
         scope: || crashing(groups(&[1, 1], &[moved(0, 2), moved(1, 1)], across())),
         goals: &[goals::ALL_DONE, shard_goals::SHARDS_SWAPPED, shard_goals::RESTARTED_MIDWAY],
-        unique_states: 1_775_902,
+        unique_states: 2_397_610,
     },
     Check {
         name: "move-of-three",
@@ -208,7 +208,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::REQUEST_OVERTAKEN,
             shard_goals::ASKED_IN_TWO_GROUPS,
         ],
-        unique_states: 541_304,
+        unique_states: 544_754,
     },
     Check {
         name: "move-to-three",
@@ -217,7 +217,7 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "Crashes, a second leader, a second move.",
         scope: || groups(&[3, 1], &[moved(1, 1)], vec![vec![append_to(1, "a"), get_of(1)]]),
         goals: &[goals::ALL_DONE, goals::COMMITTED_BY_MAJORITY, shard_goals::SHARD_MOVED],
-        unique_states: 137_814,
+        unique_states: 143_768,
     },
     Check {
         name: "parts-to-three",
@@ -227,7 +227,7 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "Crashes, a second leader, a second move, reads, a third part.",
         scope: || in_parts(groups(&[3, 1], &[moved(1, 1)], appenders(1))),
         goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::LOGGED_AHEAD],
-        unique_states: 73_498,
+        unique_states: 87_158,
     },
     Check {
         name: "parts-to-three-full",
@@ -285,7 +285,7 @@ pub(super) const CHECKS: &[Check] = &[
             groups(&[1, 1], &then, vec![vec![append_to(1, "a"), append_to(1, "b"), get_of(1)]])
         },
         goals: &[goals::ALL_DONE, shard_goals::SHARD_RETURNED],
-        unique_states: 5_030,
+        unique_states: 4_034,
     },
     Check {
         name: "join-leave",
@@ -304,7 +304,7 @@ pub(super) const CHECKS: &[Check] = &[
             scope
         },
         goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::SHARD_RETURNED],
-        unique_states: 648_446,
+        unique_states: 887_874,
     },
     Check {
         name: "controller",
@@ -358,6 +358,6 @@ pub(super) const CHECKS: &[Check] = &[
             goals::ASKED_ELSEWHERE,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 11_000,
+        unique_states: 7_248,
     },
 ];

@@ -54,6 +54,14 @@ impl<S, M, T> Effects<S, M, T> {
         self.0.push(Effect::Cancel(timer));
     }
 
+    /// Saves once, before all else, what would be saved last: that is what all else may depend on.
+    pub fn save_first(&mut self) {
+        let saves = self.0.extract_if(.., |effect| matches!(effect, Effect::Persist(_)));
+        if let Some(last) = saves.last() {
+            self.0.insert(0, last);
+        }
+    }
+
     /// Takes over the effects of an inner protocol, in its own vocabulary of messages and timers.
     pub fn absorb<N, U>(
         &mut self,

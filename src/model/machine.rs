@@ -11,7 +11,7 @@ use crate::raft;
 use crate::replica::{Answer, Message, Reply};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::Group;
-use crate::shard::content::Part;
+use crate::shard::content::{Part, Place};
 use crate::shard::controller::{Change, Controller, Outcome};
 use crate::shard::migration::{Entry, Said};
 use crate::shard::store::Shards;
@@ -128,7 +128,12 @@ impl Machine {
                 Kind::Store | Kind::Controller { .. } => Applied::default(),
             },
             (Self::Controller(controller), Command::Change(request)) => {
-                tell::<Administration>(request, controller.apply(request).map(Answer::Done))
+                let outcome = controller.apply(request);
+                let said = match &outcome {
+                    Some(Outcome::Changed(made)) => controller.announce(*made),
+                    Some(Outcome::Refused(_) | Outcome::Configuration(_)) | None => Said::new(),
+                };
+                Applied { said, ..tell::<Administration>(request, outcome.map(Answer::Done)) }
             }
             (
                 Self::Store(_) | Self::Group(_) | Self::Controller(_),
@@ -195,6 +200,17 @@ impl Command {
             Self::Request(request) => Some((request.client, request.number)),
             Self::Change(request) => Some((request.client, request.number)),
             Self::Migration(_) => None,
+        }
+    }
+
+    /// Whether it is the last part of a shard.
+    #[must_use]
+    pub fn completes_shard(&self) -> bool {
+        match self {
+            Self::Migration(Entry::Install { part, .. }) => part.to == Place::End,
+            Self::Migration(Entry::Configure(_) | Entry::Discard { .. })
+            | Self::Request(_)
+            | Self::Change(_) => false,
         }
     }
 }

@@ -152,7 +152,13 @@ pub struct Replica {
     /// again does not fill the log. Forgotten with the leadership: what decides whether a request
     /// is new is its session.
     accepted: BTreeMap<ClientId, RequestId>,
+    /// A leader's requests for shards that are on their way, the latest of each client: taken up
+    /// when a shard has arrived. Forgotten with the leadership; who asked asks again.
+    held: BTreeMap<ClientId, Command>,
 }
+
+/// Most requests that a leader holds for shards on their way.
+const MAX_HELD: usize = 1_024;
 
 impl Replica {
     /// A replica as it starts, for the first time or after a crash: what was applied is applied
@@ -164,6 +170,7 @@ impl Replica {
             machine: Machine::new(kind),
             applied: Index::ZERO,
             accepted: BTreeMap::new(),
+            held: BTreeMap::new(),
         }
     }
 
@@ -221,12 +228,12 @@ impl Replica {
         let answer = |fx: &mut Effects, answer| {
             fx.send(client, S::tell(Reply { client, number, answer }));
         };
-        let first_result = match standing(&self.machine, &request) {
-            Standing::New => None,
-            Standing::Done(output) => Some(Answer::Done(output.clone())),
-            Standing::Elsewhere(config) => Some(Answer::Elsewhere(config)),
+        let (first_result, is_early) = match standing(&self.machine, &request) {
+            Standing::New => (None, false),
+            Standing::NotYet => (None, true),
+            Standing::Done(output) => (Some(Answer::Done(output.clone())), false),
+            Standing::Elsewhere(config) => (Some(Answer::Elsewhere(config)), false),
             Standing::Older => return, // Late: the client has had its answer and moved on.
-            Standing::NotYet => return, // The shard is on its way. It asks again.
             Standing::NotHere => return, // It has mistaken us for somebody else.
         };
         match &self.raft.role {
@@ -243,6 +250,12 @@ impl Replica {
         }
         if let Some(result) = first_result {
             answer(fx, result);
+            return;
+        }
+        if is_early {
+            if self.held.len() < MAX_HELD || self.held.contains_key(&client) {
+                self.held.insert(client, S::command(request));
+            }
             return;
         }
         if self.accepted.get(&client).is_some_and(|accepted| *accepted >= number) {
@@ -335,24 +348,42 @@ impl Replica {
         fx.absorb(inner, Message::Raft, Timer::Raft);
         if !self.raft.is_leader() {
             self.accepted.clear();
+            self.held.clear();
         }
-        self.apply_committed(setup, fx);
+        let has_arrived = self.apply_committed(setup, fx);
         if self.raft.is_leader() && !led {
             self.say_again(setup, fx);
         }
+        if has_arrived {
+            self.take_up_held(setup, fx);
+        }
+    }
+
+    /// Takes up the requests that had to wait for a shard; some may have to wait for another.
+    fn take_up_held(&mut self, setup: &Setup, fx: &mut Effects) {
+        for command in std::mem::take(&mut self.held).into_values() {
+            match command {
+                Command::Request(request) => self.on_request(setup, request, fx),
+                Command::Change(request) => self.on_change(setup, request, fx),
+                Command::Migration(_) => unreachable!("nobody asks for it"),
+            }
+        }
+        fx.save_first();
     }
 
     /// Applies the entries that are committed and not yet applied, in order. The leader of an
-    /// entry's own term has taken its request, and answers it.
-    fn apply_committed(&mut self, setup: &Setup, fx: &mut Effects) {
+    /// entry's own term has taken its request, and answers it. Gives whether a shard has arrived.
+    fn apply_committed(&mut self, setup: &Setup, fx: &mut Effects) -> bool {
         let leads = self.raft.is_leader();
         let answers = |term| leads && term == self.raft.term();
         let say = |said: Said, fx: &mut Effects| {
             said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
         };
+        let mut has_arrived = false;
         for entry in self.raft.log().range(self.applied, self.raft.commit) {
             self.applied = self.applied.next();
             let Payload::Command(command) = &entry.payload else { continue };
+            has_arrived |= command.completes_shard();
             let Applied { reply, said } = self.machine.apply(&setup.kind, command);
             if let Some((client, number)) = command.asked_by() {
                 if self.accepted.get(&client) == Some(&number) {
@@ -374,6 +405,7 @@ impl Replica {
             }
         }
         assert_eq!(self.applied, self.raft.commit, "all that is committed is applied");
+        has_arrived
     }
 
     /// What of migration stands in the log and is not applied.
@@ -408,6 +440,9 @@ impl Debug for Replica {
         write!(f, "{:?} {:?}", self.raft, self.machine)?;
         if !self.accepted.is_empty() {
             write!(f, " in hand {:?}", self.accepted)?;
+        }
+        if !self.held.is_empty() {
+            write!(f, " held {:?}", self.held)?;
         }
         Ok(())
     }

@@ -11,9 +11,10 @@ use im::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Configuration, Refusal, Servers};
+use super::migration::{Message, Said};
 use crate::kv::command::Request;
 use crate::kv::session::{Seen, Sessions};
-use crate::types::{ConfigNum, GroupId, ShardId};
+use crate::types::{ConfigNum, GroupId, NodeId, ShardId};
 
 /// Most groups, and most servers in all, that one change may name.
 pub const MAX_NAMED: usize = 4_096;
@@ -106,6 +107,18 @@ impl Controller {
             Seen::Last(outcome) => Some(outcome.clone()),
             Seen::Older => None,
         }
+    }
+
+    /// What the controller's leader has to say when a configuration is made: it tells those who are
+    /// in it, or were. They ask for what they have missed.
+    #[must_use]
+    pub fn announce(&self, made: ConfigNum) -> Said {
+        let Some(config) = self.configuration(made) else { return Said::new() };
+        let before = ConfigNum(made.0.saturating_sub(1));
+        let configs = [Some(config), self.configuration(before)].into_iter().flatten();
+        let servers = configs.flat_map(|config| config.groups.values()).flat_map(Servers::iter);
+        let told: BTreeSet<NodeId> = servers.collect();
+        told.into_iter().map(|to| (to, Message::Configuration(Arc::clone(config)))).collect()
     }
 
     fn carry_out(&mut self, change: &Change) -> Outcome {
