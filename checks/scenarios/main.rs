@@ -6,6 +6,7 @@
 
 #![expect(unreachable_pub, reason = "nothing here is for another crate")]
 
+mod appends;
 mod kv;
 mod raft;
 mod world;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use model::actor::Timing;
 
+use crate::appends::expect_in_order;
 use crate::world::{LATE, World, lossy};
 
 #[test]
@@ -120,7 +121,7 @@ fn appends_to_one_key_happen_once_each_over_a_lossy_network() {
     let value = world.clerk().get("k");
     assert_eq!(value.split_whitespace().count(), 5 * APPENDS);
     for client in 0..5 {
-        super::faults::expect_in_order(&value, client, APPENDS);
+        expect_in_order(&value, client, APPENDS);
     }
     world.finish();
 }

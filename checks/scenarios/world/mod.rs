@@ -16,9 +16,11 @@
 
 mod clerk;
 mod commands;
+mod faults;
 mod network;
 mod server;
 pub mod watch;
+mod who;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -27,18 +29,17 @@ use std::time::{Duration, Instant};
 
 use model::actor::Timing;
 use model::history::{Operation, judge};
-use model::raft::{Limits, Role};
-use model::types::{NodeId, Term};
-use runtime::Metrics;
+use model::raft::Limits;
+use model::types::NodeId;
 use runtime::cluster::Cluster;
 use runtime::rng::Rng;
-use runtime::transport::{MemoryNet, Plan};
+use runtime::transport::MemoryNet;
 
 pub use clerk::Clerk;
 use network::Network;
 pub use network::{LATE, lossy};
 use server::{Server, Site};
-use watch::{Sent, View, lock};
+use watch::lock;
 
 /// No scenario waits longer than this for anything, however busy the processors are.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -210,187 +211,6 @@ impl World {
 
     fn now(&self) -> u64 {
         self.born.elapsed().as_nanos() as u64
-    }
-}
-
-/// Who is who.
-impl World {
-    /// All servers.
-    #[must_use]
-    pub fn servers(&self) -> Vec<NodeId> {
-        self.servers.iter().map(|server| server.id).collect()
-    }
-
-    /// All servers but these.
-    #[must_use]
-    pub fn others(&self, than: &[NodeId]) -> Vec<NodeId> {
-        self.servers().into_iter().filter(|server| !than.contains(server)).collect()
-    }
-
-    /// One of the servers.
-    pub fn any(&self, of: &[NodeId]) -> NodeId {
-        of[self.below(of.len())]
-    }
-
-    /// Whether a server runs.
-    #[must_use]
-    pub fn is_running(&self, server: NodeId) -> bool {
-        self.server(server).is_running()
-    }
-
-    /// The servers that run.
-    #[must_use]
-    pub fn running(&self) -> Vec<NodeId> {
-        self.servers().into_iter().filter(|server| self.is_running(*server)).collect()
-    }
-
-    /// The servers that reach another.
-    #[must_use]
-    pub fn connected(&self) -> Vec<NodeId> {
-        let connects = |one: &NodeId, other: &NodeId| self.site.network.connects(*one, *other);
-        let all = self.servers();
-        let reaches = |server: &NodeId| self.others(&[*server]).iter().any(|o| connects(server, o));
-        all.into_iter().filter(reaches).collect()
-    }
-
-    /// The servers that run and reach a majority, themselves included.
-    #[must_use]
-    pub fn able(&self) -> Vec<NodeId> {
-        let running = self.running();
-        let reached = |server: &NodeId| {
-            running.iter().filter(|other| self.site.network.connects(*server, **other)).count()
-        };
-        running.iter().copied().filter(|server| reached(server) > self.servers.len() / 2).collect()
-    }
-
-    /// The leader that a majority follows, once there is one.
-    #[must_use]
-    pub fn leader(&self) -> NodeId {
-        self.eventually("a majority follows one leader", || self.leader_now())
-    }
-
-    /// The leader that a majority follows at the moment.
-    #[must_use]
-    pub fn leader_now(&self) -> Option<NodeId> {
-        let able = self.able();
-        let term = able.iter().map(|server| self.term(*server)).max()?;
-        let leads = |server: &NodeId| self.leads(*server) && self.term(*server) == term;
-        let leader = able.iter().copied().find(leads)?;
-        let follows = |server: &&NodeId| {
-            self.look(**server, |view| {
-                let raft = &view.replica.raft;
-                raft.term() == term && raft.role == Role::Follower { leader: Some(leader) }
-            })
-        };
-        let followers = able.iter().filter(follows).count();
-        (followers >= self.servers.len() / 2).then_some(leader)
-    }
-
-    /// Whether a server takes itself for a leader.
-    #[must_use]
-    pub fn leads(&self, server: NodeId) -> bool {
-        self.is_running(server) && self.look(server, |view| view.replica.raft.is_leader())
-    }
-
-    /// The term a server is in.
-    #[must_use]
-    pub fn term(&self, server: NodeId) -> Term {
-        self.look(server, |view| view.replica.raft.term())
-    }
-
-    /// What a server shows of itself.
-    pub fn look<T>(&self, server: NodeId, look: impl FnOnce(&View) -> T) -> T {
-        look(&lock(&self.server(server).view))
-    }
-
-    /// What all servers have sent each other.
-    #[must_use]
-    pub fn sent(&self) -> Sent {
-        self.servers().into_iter().fold(Sent::default(), |sum, server| {
-            let sent = self.look(server, |view| view.sent);
-            Sent {
-                requests: sum.requests + sent.requests,
-                replies: sum.replies + sent.replies,
-                conflicts: sum.conflicts + sent.conflicts,
-            }
-        })
-    }
-
-    /// What a server's runtime counts, in this life.
-    #[must_use]
-    pub fn metrics(&self, server: NodeId) -> Metrics {
-        self.server(server).metrics()
-    }
-
-    fn server(&self, id: NodeId) -> &Server {
-        &self.servers[usize::from(id.0)]
-    }
-}
-
-/// Network and power.
-impl World {
-    /// Makes the network as bad as this.
-    pub fn weather(&self, plan: Plan) {
-        self.site.network.weather(plan);
-    }
-
-    /// Makes the network reliable; who reaches whom stays.
-    pub fn calm(&self) {
-        self.weather(Plan::default());
-    }
-
-    /// Cuts these servers off from everybody.
-    pub fn cut(&self, servers: &[NodeId]) {
-        servers.iter().for_each(|server| self.site.network.cut(*server));
-    }
-
-    /// Puts these servers back with the others.
-    pub fn join(&self, servers: &[NodeId]) {
-        servers.iter().for_each(|server| self.site.network.join(*server));
-    }
-
-    /// Lets only servers of the same group reach each other.
-    pub fn split(&self, groups: &[&[NodeId]]) {
-        self.site.network.split(groups);
-    }
-
-    /// Lets a server hear everybody and be heard by nobody.
-    pub fn mute(&self, server: NodeId) {
-        self.site.network.mute(server);
-    }
-
-    /// Lets everybody reach everybody.
-    pub fn heal(&self) {
-        self.site.network.heal();
-    }
-
-    /// Cuts a server's power.
-    pub fn crash(&self, server: NodeId) {
-        let mut rng = Rng::seeded(self.draw());
-        self.server(server).crash(&mut rng);
-    }
-
-    /// Lets a server's power fail when it next saves something; to be followed by a crash.
-    pub fn fail_power(&self, server: NodeId) {
-        let mut rng = Rng::seeded(self.draw());
-        self.server(server).fail_power(&mut rng);
-    }
-
-    /// Cuts the power of all.
-    pub fn crash_all(&self) {
-        self.servers().into_iter().for_each(|server| self.crash(server));
-    }
-
-    /// Starts a server again that was crashed, or whose power has failed.
-    pub fn restart(&self, server: NodeId) {
-        self.crash(server);
-        self.server(server).start(&self.site);
-    }
-
-    /// Starts all servers that do not run.
-    pub fn restart_all(&self) {
-        let stopped = |server: &NodeId| !self.is_running(*server);
-        self.servers().into_iter().filter(stopped).for_each(|server| self.restart(server));
     }
 }
 
