@@ -103,12 +103,7 @@ impl Administrator {
     ///
     /// When no socket can be opened, or the cluster has no controller.
     pub fn administer(cluster: &Cluster) -> io::Result<Self> {
-        let Some(sharding) = &cluster.sharding else {
-            let reason = "the cluster is not sharded: there is no [sharding] in its configuration";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
-        };
-        let router = alone(sharding.controllers());
-        Ok(Self::with(cluster, bind(cluster)?, router))
+        Self::administer_on(cluster, bind(cluster)?)
     }
 }
 
@@ -142,6 +137,21 @@ impl<T: Transport> Client<T> {
             Some(sharding) => Router::sharded(sharding.controllers(), sharding.shards),
         };
         Self::with(cluster, transport, router)
+    }
+}
+
+impl<T: Transport> Administrator<T> {
+    /// Connects to the controller of a cluster over any transport.
+    ///
+    /// # Errors
+    ///
+    /// When the cluster has no controller.
+    pub fn administer_on(cluster: &Cluster, transport: T) -> io::Result<Self> {
+        let Some(sharding) = &cluster.sharding else {
+            let reason = "the cluster is not sharded: there is no [sharding] in its configuration";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+        };
+        Ok(Self::with(cluster, transport, alone(sharding.controllers())))
     }
 }
 
