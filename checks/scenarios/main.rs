@@ -9,4 +9,5 @@
 mod appends;
 mod kv;
 mod raft;
+mod shard;
 mod world;

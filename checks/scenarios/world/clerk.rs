@@ -35,6 +35,11 @@ impl<'w> Clerk<'w> {
         self.world.site.network.confine(self.address, servers);
     }
 
+    /// Is heard from now on and hears nothing, until the world is healed.
+    pub fn deafen(&self) {
+        self.world.site.network.deafen(self.address);
+    }
+
     /// Sets a value.
     pub fn put(&mut self, key: &str, value: &str) {
         assert_eq!(self.call(Op::Put(key.into(), value.into())), Output::Written);

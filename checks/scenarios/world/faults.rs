@@ -54,9 +54,14 @@ impl World {
         self.server(server).fail_power(&mut rng);
     }
 
+    /// Cuts the power of these servers.
+    pub fn crash_these(&self, servers: &[NodeId]) {
+        servers.iter().for_each(|server| self.crash(*server));
+    }
+
     /// Cuts the power of all.
     pub fn crash_all(&self) {
-        self.servers().into_iter().for_each(|server| self.crash(server));
+        self.crash_these(&self.servers());
     }
 
     /// Starts a server again that was crashed, or whose power has failed.

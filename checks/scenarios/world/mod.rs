@@ -6,22 +6,29 @@
 //! come to pass ([`World::eventually`]) and lets time pass only where that is what it is about
 //! ([`World::pass`]).
 //!
+//! The servers are one group that keeps the whole store, or a controller and several groups that
+//! share it ([`World::sharded`]).
+//!
 //! Whatever the scenario is about, this holds: every step of every server keeps the invariants of
-//! its actor and agrees with all other servers ([`watch::Ledger`]), and at the end
-//! ([`World::finish`]) all servers run, all logs and stores are equal, and the history of all
-//! clients is linearizable.
+//! its actor and agrees with its peers ([`watch::Ledger`]), all agree on every configuration, and
+//! at the end ([`World::finish`]) all servers run, the logs and machines of peers are equal, every
+//! shard is served by its owner and held by nobody else, and the history of all clients is
+//! linearizable.
 //!
 //! What is random is drawn from one seed, printed when a scenario fails; `SCENARIO_SEED` sets
 //! another. Threads are scheduled as they are, so a seed repeats a scenario's choices, not its run.
 
+mod administrator;
 mod clerk;
 mod commands;
 mod faults;
 mod network;
 mod server;
+mod sharding;
 pub mod watch;
 mod who;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -31,15 +38,16 @@ use model::actor::Timing;
 use model::history::{Operation, judge};
 use model::raft::Limits;
 use model::types::NodeId;
-use runtime::cluster::Cluster;
+use runtime::cluster::{Cluster, Sharding};
 use runtime::rng::Rng;
 use runtime::transport::MemoryNet;
 
+pub use administrator::Administrator;
 pub use clerk::Clerk;
 use network::Network;
 pub use network::{LATE, lossy};
 use server::{Server, Site};
-use watch::lock;
+use watch::{Ledger, lock};
 
 /// No scenario waits longer than this for anything, however busy the processors are.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,18 +105,32 @@ impl World {
     /// So many servers with these timers, which send no more than this at once, and start.
     #[must_use]
     pub fn sending(servers: u16, timing: Timing, limits: Limits) -> Self {
+        Self::begin(servers, None, timing, limits)
+    }
+
+    /// A controller and so many groups, of so many servers each, that share a store of so many
+    /// shards, and start. No group has joined yet.
+    #[must_use]
+    pub fn sharded(groups: u16, servers: u16, shards: u16) -> Self {
+        let sharding = Sharding::even(groups, servers, shards);
+        Self::begin(sharding.nodes() as u16, Some(sharding), BRISK, Limits::default())
+    }
+
+    fn begin(servers: u16, sharding: Option<Sharding>, timing: Timing, limits: Limits) -> Self {
         let seed = std::env::var("SCENARIO_SEED").map_or(1, |seed| seed.parse().expect("a number"));
         let addresses: Vec<_> = (0..servers).map(MemoryNet::address).collect();
-        let servers: Vec<_> = (0..servers).map(|id| Server::new(NodeId(id))).collect();
-        let ids: Vec<_> = servers.iter().map(|server| server.id).collect();
-        let site = Site {
-            cluster: Cluster::draw(&addresses).expect("a secret"),
-            network: Network::new(&ids),
-            timing,
-            limits,
-            ledger: Arc::default(),
-            seed,
+        let drawn = Cluster::draw(&addresses).expect("a secret");
+        let cluster = Cluster { sharding, ..drawn };
+        let ids: Vec<_> = cluster.servers().iter().collect();
+        let mut ledgers: BTreeMap<_, Arc<Mutex<Ledger>>> = BTreeMap::new();
+        let server = |id: &NodeId| {
+            let ledger = ledgers.entry(cluster.role(*id).1).or_default();
+            Server::new(*id, &cluster, Arc::clone(ledger))
         };
+        let servers: Vec<_> = ids.iter().map(server).collect();
+        let network = Network::new(&ids);
+        let configurations = Arc::default();
+        let site = Site { cluster, network, timing, limits, configurations, seed };
         servers.iter().for_each(|server| server.start(&site));
         Self {
             site,
@@ -125,12 +147,20 @@ impl World {
         Clerk::new(self)
     }
 
-    /// All servers heal, run and agree in the end, and what the clients saw is linearizable.
+    /// A new client of the controller.
+    pub fn administrator(&self) -> Administrator<'_> {
+        Administrator::new(self)
+    }
+
+    /// All servers heal, run and agree in the end, every shard is where it belongs, and what the
+    /// clients saw is linearizable.
     pub fn finish(self) {
         self.calm();
         self.heal();
         self.restart_all();
-        self.eventually("all logs and stores are equal", || self.is_settled().then_some(()));
+        self.eventually("all peers are equal, and all shards where they belong", || {
+            (self.is_equal() && self.is_settled()).then_some(())
+        });
         if let Err(violation) = judge(&lock(&self.history)) {
             panic!("{violation}");
         }
@@ -139,15 +169,17 @@ impl World {
         }
     }
 
-    /// Whether every server has committed and applied everything, to one result.
-    fn is_settled(&self) -> bool {
-        let views: Vec<_> = self.servers.iter().map(|server| lock(&server.view)).collect();
-        let first = &views[0].replica;
-        views.iter().map(|view| &view.replica).all(|replica| {
-            replica.applied == replica.raft.last().index
-                && replica.raft.last() == first.raft.last()
-                && replica.raft.log() == first.raft.log()
-                && replica.machine == first.machine
+    /// Whether every server has committed and applied everything, to the same result as its peers.
+    fn is_equal(&self) -> bool {
+        self.teams().iter().all(|peers| {
+            let views: Vec<_> = peers.iter().map(|peer| lock(&self.server(*peer).view)).collect();
+            let first = &views[0].replica;
+            views.iter().map(|view| &view.replica).all(|replica| {
+                replica.applied == replica.raft.last().index
+                    && replica.raft.last() == first.raft.last()
+                    && replica.raft.log() == first.raft.log()
+                    && replica.machine == first.machine
+            })
         })
     }
 }

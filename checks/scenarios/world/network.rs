@@ -22,6 +22,7 @@ pub struct Network {
 }
 
 /// Who reaches whom.
+#[derive(Default)]
 struct Links {
     /// The island each server is on. Those on one island reach each other.
     islands: BTreeMap<NodeId, Island>,
@@ -29,6 +30,8 @@ struct Links {
     mute: BTreeSet<NodeId>,
     /// The clients, and the servers that each may talk to if not to all.
     clients: BTreeMap<SocketAddr, Option<BTreeSet<NodeId>>>,
+    /// Clients that are heard and hear nothing.
+    deaf: BTreeSet<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -59,7 +62,7 @@ pub const LATE: Duration = Duration::from_millis(27);
 impl Network {
     pub fn new(servers: &[NodeId]) -> Self {
         let islands = servers.iter().map(|server| (*server, Island::Shared(0))).collect();
-        let links = Links { islands, mute: BTreeSet::new(), clients: BTreeMap::new() };
+        let links = Links { islands, ..Links::default() };
         Self { net: MemoryNet::default(), faults: Faults::default(), links: Mutex::new(links) }
     }
 
@@ -125,12 +128,20 @@ impl Network {
         });
     }
 
+    /// Lets a client be heard and hear nothing.
+    pub fn deafen(&self, client: SocketAddr) {
+        self.change(|links| {
+            links.deaf.insert(client);
+        });
+    }
+
     /// Lets everybody reach everybody.
     pub fn heal(&self) {
         self.change(|links| {
             links.islands.values_mut().for_each(|island| *island = Island::Shared(0));
             links.clients.values_mut().for_each(|servers| *servers = None);
             links.mute.clear();
+            links.deaf.clear();
         });
     }
 
@@ -157,8 +168,11 @@ impl Network {
         for (client, servers) in &links.clients {
             for (server, island) in &links.islands {
                 let allowed = servers.as_ref().is_none_or(|servers| servers.contains(server));
+                let server = MemoryNet::address(server.0);
                 if !allowed || *island == Island::Alone {
-                    plan.partition(&[*client], &[MemoryNet::address(server.0)]);
+                    plan.partition(&[*client], &[server]);
+                } else if links.deaf.contains(client) {
+                    plan.block(&[server], &[*client]);
                 }
             }
         }

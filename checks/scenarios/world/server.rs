@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use model::actor::{NodeActor, Timing};
 use model::node::Setup;
 use model::raft::{Config, Limits};
-use model::replica::{self, Message};
+use model::replica::{self, Kind, Message};
+use model::shard::config::Servers;
 use model::types::NodeId;
 use runtime::cluster::Cluster;
 use runtime::journal::Durable;
@@ -18,10 +19,13 @@ use runtime::wal::{self, FaultyDisk, MemoryDisk, Operation, Wal};
 use runtime::{Endpoint, Failure, Handle, Metrics, Node, Options, threads, wire};
 
 use super::network::Network;
-use super::watch::{Ledger, Observed, View, lock};
+use super::watch::{Configurations, Ledger, Observed, View, lock};
 
 /// Small, so that scenarios cross from one segment of the log to the next.
 const SEGMENT: wal::Options = wal::Options { segment_bytes: 128 << 10 };
+
+/// So few, that a shard moves in several parts.
+const PART_BYTES: usize = 256;
 
 /// Where servers live: what all of them share.
 pub struct Site {
@@ -29,14 +33,18 @@ pub struct Site {
     pub network: Network,
     pub timing: Timing,
     pub limits: Limits,
-    pub ledger: Arc<Mutex<Ledger>>,
+    pub configurations: Arc<Mutex<Configurations>>,
     pub seed: u64,
 }
 
 /// A server.
 pub struct Server {
     pub id: NodeId,
+    /// The servers that keep its log, itself included.
+    pub peers: Servers,
     pub view: Arc<Mutex<View>>,
+    kind: Kind,
+    ledger: Arc<Mutex<Ledger>>,
     disk: MemoryDisk,
     lives: AtomicU64,
     life: Mutex<Option<Life>>,
@@ -53,9 +61,22 @@ struct Life {
 }
 
 impl Server {
-    pub fn new(id: NodeId) -> Self {
-        let (disk, view) = (MemoryDisk::new(512), Arc::default());
-        Self { id, view, disk, lives: AtomicU64::new(0), life: Mutex::new(None) }
+    /// A server of this cluster, with the ledger of its peers.
+    pub fn new(id: NodeId, cluster: &Cluster, ledger: Arc<Mutex<Ledger>>) -> Self {
+        let (mut kind, peers) = cluster.role(id);
+        if let Kind::Group(group) = &mut kind {
+            group.part_bytes = PART_BYTES;
+        }
+        Self {
+            id,
+            peers,
+            view: Arc::new(Mutex::new(View::new(&kind))),
+            kind,
+            ledger,
+            disk: MemoryDisk::new(512),
+            lives: AtomicU64::new(0),
+            life: Mutex::new(None),
+        }
     }
 
     /// Starts the server from its disk.
@@ -107,22 +128,19 @@ impl Server {
     }
 
     fn actor(&self, site: &Site) -> Observed {
-        let servers = site.cluster.node.len() as u16;
-        let config = Config {
-            id: self.id,
-            servers: (0..servers).map(NodeId).collect(),
-            limits: site.limits,
-        };
-        let timing = site.timing.clone();
+        let raft =
+            Config { id: self.id, servers: self.peers.iter().collect(), limits: site.limits };
         Observed {
             server: self.id,
+            kind: self.kind.clone(),
             actor: NodeActor {
-                setup: Setup::Server(replica::Setup::store(config)),
-                servers,
-                timing,
+                setup: Setup::Server(replica::Setup { raft, kind: self.kind.clone() }),
+                servers: site.cluster.node.len() as u16,
+                timing: site.timing.clone(),
             },
             view: Arc::clone(&self.view),
-            ledger: Arc::clone(&site.ledger),
+            ledger: Arc::clone(&self.ledger),
+            configurations: Arc::clone(&site.configurations),
         }
     }
 

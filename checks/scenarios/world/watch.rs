@@ -1,8 +1,9 @@
 //! What is seen of a server from outside, and what holds of all servers together at every step.
 //!
 //! [`Observed`] stands around a server's actor and changes nothing: after each step it shows the
-//! state the step has led to. The [`Ledger`] is the judge of what no server can see alone. A server
-//! that contradicts it panics, so that it stops and its scenario fails.
+//! state the step has led to. The [`Ledger`] is the judge of what no server can see alone, and
+//! [`Configurations`] of what no group can. A server that contradicts them panics, so that it stops
+//! and its scenario fails.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,8 +14,11 @@ use model::kv::command::Request;
 use model::node::{Node, Storage, Timer};
 use model::raft::{Entry, Log, Outcome, Payload, Persistent, Position, Rpc};
 use model::replica::{Command as Logged, Kind, Message, Replica};
-use model::types::{ClientId, Index, NodeId, Term};
+use model::shard::config::Configuration;
+use model::types::{ClientId, ConfigNum, Index, NodeId, Term};
 use stateright::actor::{Actor, Command, Id, Out};
+
+use super::sharding::reached;
 
 /// What a server has shown of itself, in all its lives.
 #[derive(Debug)]
@@ -27,14 +31,13 @@ pub struct View {
     pub proposals: BTreeMap<ClientId, Option<Position>>,
 }
 
-impl Default for View {
-    fn default() -> Self {
-        let replica = Replica::restart(&Kind::Store, Persistent::default());
+impl View {
+    /// Before it has shown anything.
+    pub fn new(kind: &Kind) -> Self {
+        let replica = Replica::restart(kind, Persistent::default());
         Self { replica, sent: Sent::default(), proposals: BTreeMap::new() }
     }
-}
 
-impl View {
     /// Whether this server knows the entry at `position` to be committed.
     pub fn has_committed(&self, position: Position) -> bool {
         self.replica.raft.commit >= position.index && self.replica.raft.log().contains(position)
@@ -67,7 +70,7 @@ impl Sent {
     }
 }
 
-/// What all servers must agree on.
+/// What all servers of one group must agree on.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// The committed entries, as the first server to commit each had it.
@@ -98,16 +101,36 @@ impl Ledger {
     }
 }
 
+/// What the controller and all groups must agree on: each configuration, as the first server to
+/// reach it had it.
+#[derive(Debug, Default)]
+pub struct Configurations(BTreeMap<ConfigNum, Configuration>);
+
+impl Configurations {
+    /// Holds the configuration that a server has reached against what is known.
+    ///
+    /// # Panics
+    /// If another server had another one under this number.
+    fn enter(&mut self, server: NodeId, reached: &Configuration) {
+        let known = self.0.entry(reached.num).or_insert_with(|| reached.clone());
+        assert_eq!(known, reached, "{server} has another {}", reached.num);
+    }
+}
+
 /// A server's actor, watched.
 pub struct Observed {
     /// The server.
     pub server: NodeId,
+    /// What it keeps.
+    pub kind: Kind,
     /// Its actor.
     pub actor: NodeActor,
     /// Where it is shown.
     pub view: Arc<Mutex<View>>,
-    /// What it is held against.
+    /// What it is held against, with its peers.
     pub ledger: Arc<Mutex<Ledger>>,
+    /// What it is held against, with all servers.
+    pub configurations: Arc<Mutex<Configurations>>,
 }
 
 impl Observed {
@@ -123,6 +146,11 @@ impl Observed {
         out.append(&mut sent);
         let replica = node.replica().expect("a server").clone();
         lock(&self.ledger).enter(self.server, &view.replica, &replica);
+        if let Some(config) = reached(&replica.machine)
+            && Some(config) != reached(&view.replica.machine)
+        {
+            lock(&self.configurations).enter(self.server, config);
+        }
         view.replica = replica;
     }
 
@@ -154,7 +182,7 @@ impl Actor for Observed {
     fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> Node {
         let mut sent = Out::new();
         let node = self.actor.on_start(id, storage, &mut sent);
-        lock(&self.view).replica = Replica::restart(&Kind::Store, Persistent::default());
+        lock(&self.view).replica = Replica::restart(&self.kind, Persistent::default());
         self.show(&node, sent, out);
         node
     }
@@ -191,6 +219,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use model::raft::{Role, State};
+    use model::types::GroupId;
 
     use super::*;
 
@@ -208,7 +237,7 @@ mod tests {
     }
 
     fn enter(steps: &[(u16, Replica)]) {
-        let new = View::default().replica;
+        let new = View::new(&Kind::Store).replica;
         let mut ledger = Ledger::default();
         steps.iter().for_each(|(id, replica)| ledger.enter(NodeId(*id), &new, replica));
     }
@@ -228,5 +257,18 @@ mod tests {
     #[should_panic(expected = "n1 commits another entry at #1")]
     fn two_entries_at_an_index_are_noticed() {
         enter(&[(0, server(1, false)), (1, server(2, false))]);
+    }
+
+    #[test]
+    #[should_panic(expected = "n2 has another v1")]
+    fn two_configurations_under_a_number_are_noticed() {
+        let [one, two] = [1, 2].map(|group| {
+            let groups = [(GroupId(group), [NodeId(group)].into_iter().collect())];
+            Configuration::initial(2).join(&groups.into()).unwrap()
+        });
+        let mut configurations = Configurations::default();
+        for (server, config) in [(0, &one), (1, &one), (2, &two)] {
+            configurations.enter(NodeId(server), config);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Who is who in a world, and what can be seen of each.
 
+use std::collections::BTreeSet;
+
 use model::raft::Role;
 use model::types::{NodeId, Term};
 use runtime::Metrics;
@@ -19,6 +21,14 @@ impl World {
     #[must_use]
     pub fn others(&self, than: &[NodeId]) -> Vec<NodeId> {
         self.servers().into_iter().filter(|server| !than.contains(server)).collect()
+    }
+
+    /// The servers that keep one log, for each log: in a sharded world first the controller's, then
+    /// those of group after group.
+    #[must_use]
+    pub fn teams(&self) -> Vec<Vec<NodeId>> {
+        let teams: BTreeSet<_> = self.servers.iter().map(|server| &server.peers).collect();
+        teams.into_iter().map(|peers| peers.iter().collect()).collect()
     }
 
     /// One of the servers.
@@ -47,26 +57,40 @@ impl World {
         all.into_iter().filter(reaches).collect()
     }
 
-    /// The servers that run and reach a majority, themselves included.
+    /// The servers that run and reach a majority of their peers, themselves included.
     #[must_use]
     pub fn able(&self) -> Vec<NodeId> {
         let running = self.running();
-        let reached = |server: &NodeId| {
-            running.iter().filter(|other| self.site.network.connects(*server, **other)).count()
+        let is_able = |server: &NodeId| {
+            let peers = &self.server(*server).peers;
+            let connects = |other| self.site.network.connects(*server, other);
+            let reached = |other: &NodeId| running.contains(other) && connects(*other);
+            peers.iter().filter(reached).count() > peers.len() / 2
         };
-        running.iter().copied().filter(|server| reached(server) > self.servers.len() / 2).collect()
+        running.iter().copied().filter(is_able).collect()
     }
 
     /// The leader that a majority follows, once there is one.
     #[must_use]
     pub fn leader(&self) -> NodeId {
-        self.eventually("a majority follows one leader", || self.leader_now())
+        self.leader_of(&self.servers())
     }
 
     /// The leader that a majority follows at the moment.
     #[must_use]
     pub fn leader_now(&self) -> Option<NodeId> {
-        let able = self.able();
+        self.leader_now_of(&self.servers())
+    }
+
+    /// The leader that a majority of these servers, which keep one log, follows, once there is one.
+    #[must_use]
+    pub fn leader_of(&self, peers: &[NodeId]) -> NodeId {
+        self.eventually("a majority follows one leader", || self.leader_now_of(peers))
+    }
+
+    fn leader_now_of(&self, peers: &[NodeId]) -> Option<NodeId> {
+        let mut able = self.able();
+        able.retain(|server| peers.contains(server));
         let term = able.iter().map(|server| self.term(*server)).max()?;
         let leads = |server: &NodeId| self.leads(*server) && self.term(*server) == term;
         let leader = able.iter().copied().find(leads)?;
@@ -77,7 +101,7 @@ impl World {
             })
         };
         let followers = able.iter().filter(follows).count();
-        (followers >= self.servers.len() / 2).then_some(leader)
+        (followers >= peers.len() / 2).then_some(leader)
     }
 
     /// Whether a server takes itself for a leader.
