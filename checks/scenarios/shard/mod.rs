@@ -1,5 +1,7 @@
 //! Several groups that share a store, and give each other shards.
 
+mod clients;
 mod controller;
+mod load;
 mod moving;
 mod records;
