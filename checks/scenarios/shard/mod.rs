@@ -1,5 +1,6 @@
 //! Several groups that share a store, and give each other shards.
 
+mod challenge;
 mod clients;
 mod controller;
 mod load;

@@ -37,7 +37,7 @@ impl<'w> Records<'w> {
 
     /// Writes all values.
     fn put(&mut self) {
-        self.each(|clerk, key, value| clerk.put(key, value));
+        self.each(None, |clerk, key, value| clerk.put(key, value));
     }
 
     /// Gives all keys other values.
@@ -48,21 +48,28 @@ impl<'w> Records<'w> {
 
     /// Appends to all values.
     pub fn append(&mut self, more: &str) {
-        self.each(|clerk, key, value| {
-            clerk.append(key, more);
-            value.push_str(more);
-        });
+        self.each(None, appending(more));
+    }
+
+    /// Appends to the values in these shards.
+    pub fn append_in(&mut self, shards: &[u16], more: &str) {
+        self.each(Some(shards), appending(more));
     }
 
     /// Reads all values.
     pub fn expect(&mut self) {
-        self.each(|clerk, key, value| assert_eq!(clerk.get(key), *value, "{key}"));
+        self.each(None, |clerk, key, value| assert_eq!(clerk.get(key), *value, "{key}"));
     }
 
     /// Reads all values, and appends to them.
     pub fn expect_and_append(&mut self, more: &str) {
         self.expect();
         self.append(more);
+    }
+
+    /// How many bytes the keys and values have.
+    pub fn bytes(&self) -> usize {
+        self.expected.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 
     /// The keys of this group's shards are answered for, and no others.
@@ -89,16 +96,31 @@ impl<'w> Records<'w> {
         unanswered.iter_mut().for_each(Clerk::give_up);
     }
 
-    /// Does this with all keys.
-    fn each(&mut self, act: impl Fn(&mut Clerk<'w>, &str, &mut String) + Sync) {
-        let share = self.expected.len().div_ceil(CLIENTS);
+    /// Does this with all keys, or with those in these shards.
+    fn each(
+        &mut self,
+        shards: Option<&[u16]>,
+        act: impl Fn(&mut Clerk<'w>, &str, &mut String) + Sync,
+    ) {
+        let shard_of = |key: &str| self.world.shard_of(key).0;
+        let meant = |key: &str| shards.is_none_or(|shards| shards.contains(&shard_of(key)));
+        let mut meant: Vec<_> = self.expected.iter_mut().filter(|(key, _)| meant(key)).collect();
+        assert!(!meant.is_empty(), "nothing to do");
+        let share = meant.len().div_ceil(CLIENTS);
         thread::scope(|scope| {
-            for (clerk, records) in self.clerks.iter_mut().zip(self.expected.chunks_mut(share)) {
+            for (clerk, records) in self.clerks.iter_mut().zip(meant.chunks_mut(share)) {
                 let act = &act;
                 scope.spawn(move || {
                     records.iter_mut().for_each(|(key, value)| act(clerk, key, value));
                 });
             }
         });
+    }
+}
+
+fn appending(more: &str) -> impl Fn(&mut Clerk<'_>, &str, &mut String) + Sync {
+    move |clerk, key, value| {
+        clerk.append(key, more);
+        value.push_str(more);
     }
 }

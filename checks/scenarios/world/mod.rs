@@ -241,6 +241,15 @@ impl World {
         lock(&self.rng).duration(&(Duration::ZERO..bound))
     }
 
+    /// The longest that an operation has taken that was begun since then.
+    pub fn longest_wait(&self, since: Instant) -> Duration {
+        let since = (since - self.born).as_nanos() as u64;
+        let history = lock(&self.history);
+        let ended = history.iter().filter(|operation| operation.call >= since);
+        let waits = ended.filter_map(|operation| Some(operation.ret? - operation.call));
+        Duration::from_nanos(waits.max().unwrap_or_default())
+    }
+
     fn now(&self) -> u64 {
         self.born.elapsed().as_nanos() as u64
     }

@@ -4,9 +4,9 @@ use model::kv::command::Key;
 use model::replica::{Machine, Replica};
 use model::shard::config::Configuration;
 use model::shard::controller::Controller;
-use model::shard::ownership::Ownership;
+use model::shard::ownership::{Ownership, Phase};
 use model::shard::route::shard_of;
-use model::types::{GroupId, NodeId, ShardId};
+use model::types::{ConfigNum, GroupId, NodeId, ShardId};
 use runtime::cluster::Sharding;
 
 use super::World;
@@ -67,6 +67,21 @@ impl World {
         self.latest().assignment.shards_of(GroupId(group)).map(|shard| shard.0).collect()
     }
 
+    /// The configuration that a server has reached.
+    #[must_use]
+    pub fn reached(&self, server: NodeId) -> ConfigNum {
+        self.look(server, |view| reached(&view.replica.machine).map_or(ConfigNum(0), |c| c.num))
+    }
+
+    /// What a server of a group has to do with a shard.
+    #[must_use]
+    pub fn phase(&self, server: NodeId, shard: u16) -> Phase {
+        self.look(server, |view| {
+            let shards = view.replica.machine.shards().expect("a server of a group");
+            shards.ownership(ShardId(shard)).phase()
+        })
+    }
+
     /// What a server has under a key, if it serves that.
     #[must_use]
     pub fn value(&self, server: NodeId, key: &str) -> Option<String> {
@@ -97,6 +112,15 @@ impl World {
             .all(|server| self.look(*server, |view| has_its_own(&view.replica, &latest)))
     }
 
+    /// How many bytes the keys and values take that a server holds of a shard, in whatever phase.
+    #[must_use]
+    pub fn bytes_held(&self, server: NodeId, shard: u16) -> usize {
+        self.look(server, |view| {
+            let shards = view.replica.machine.shards();
+            shards.map_or(0, |shards| bytes_of(shards.ownership(ShardId(shard))))
+        })
+    }
+
     fn layout(&self) -> &Sharding {
         self.site.cluster.sharding.as_ref().expect("a sharded world")
     }
@@ -124,4 +148,14 @@ fn has_its_own(replica: &Replica, latest: &Configuration) -> bool {
             }
             Ownership::Absent | Ownership::Awaiting { .. } | Ownership::Leaving { .. } => false,
         })
+}
+
+fn bytes_of(ownership: &Ownership) -> usize {
+    let machine = match ownership {
+        Ownership::Absent => return 0,
+        Ownership::Serving(machine) => machine,
+        Ownership::Awaiting { arrived, .. } => arrived,
+        Ownership::Leaving { content, .. } => content,
+    };
+    machine.store.iter().map(|(key, value)| key.len() + value.0.len()).sum()
 }
