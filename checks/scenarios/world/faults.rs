@@ -37,6 +37,11 @@ impl World {
         self.site.network.mute(server);
     }
 
+    /// Lets nothing pass between these servers and those; both still reach all others.
+    pub fn part(&self, one: &[NodeId], other: &[NodeId]) {
+        self.site.network.part(one, other);
+    }
+
     /// Lets everybody reach everybody.
     pub fn heal(&self) {
         self.site.network.heal();

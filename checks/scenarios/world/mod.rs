@@ -112,8 +112,14 @@ impl World {
     /// shards, and start. No group has joined yet.
     #[must_use]
     pub fn sharded(groups: u16, servers: u16, shards: u16) -> Self {
+        Self::sharded_with(groups, servers, shards, BRISK)
+    }
+
+    /// The same with these timers.
+    #[must_use]
+    pub fn sharded_with(groups: u16, servers: u16, shards: u16, timing: Timing) -> Self {
         let sharding = Sharding::even(groups, servers, shards);
-        Self::begin(sharding.nodes() as u16, Some(sharding), BRISK, Limits::default())
+        Self::begin(sharding.nodes() as u16, Some(sharding), timing, Limits::default())
     }
 
     fn begin(servers: u16, sharding: Option<Sharding>, timing: Timing, limits: Limits) -> Self {

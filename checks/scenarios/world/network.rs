@@ -28,6 +28,8 @@ struct Links {
     islands: BTreeMap<NodeId, Island>,
     /// Servers that hear and are not heard.
     mute: BTreeSet<NodeId>,
+    /// Pairs between which nothing passes although others reach both, in both orders.
+    rifts: BTreeSet<(NodeId, NodeId)>,
     /// The clients, and the servers that each may talk to if not to all.
     clients: BTreeMap<SocketAddr, Option<BTreeSet<NodeId>>>,
     /// Clients that are heard and hear nothing.
@@ -121,6 +123,14 @@ impl Network {
         });
     }
 
+    /// Lets nothing pass between any of these and any of those, nothing else being changed.
+    pub fn part(&self, one: &[NodeId], other: &[NodeId]) {
+        self.change(|links| {
+            let pairs = one.iter().flat_map(|one| other.iter().map(|other| (*one, *other)));
+            links.rifts.extend(pairs.flat_map(|(one, other)| [(one, other), (other, one)]));
+        });
+    }
+
     /// Lets a client talk to these servers only.
     pub fn confine(&self, client: SocketAddr, servers: &[NodeId]) {
         self.change(|links| {
@@ -141,6 +151,7 @@ impl Network {
             links.islands.values_mut().for_each(|island| *island = Island::Shared(0));
             links.clients.values_mut().for_each(|servers| *servers = None);
             links.mute.clear();
+            links.rifts.clear();
             links.deaf.clear();
         });
     }
@@ -182,6 +193,7 @@ impl Network {
 impl Links {
     fn blocks(&self, from: NodeId, to: NodeId) -> bool {
         let [here, there] = [self.islands[&from], self.islands[&to]];
-        from != to && (here == Island::Alone || here != there || self.mute.contains(&from))
+        let apart = here == Island::Alone || here != there || self.rifts.contains(&(from, to));
+        from != to && (apart || self.mute.contains(&from))
     }
 }

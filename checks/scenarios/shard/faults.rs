@@ -1,0 +1,265 @@
+//! What goes wrong in the middle of a move. No peer looks there.
+
+use std::thread;
+use std::time::Duration;
+
+use model::actor::Timing;
+use model::shard::ownership::Phase;
+use model::types::NodeId;
+use runtime::transport::Plan;
+
+use super::clients::while_appending;
+use super::move_any;
+use super::records::Records;
+use crate::world::{BRISK, LATE, World, lossy};
+
+/// The shard that moves, from group 1 to group 2.
+const SHARD: u16 = 0;
+
+/// Who loses its power in the middle of a move.
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    LeaderOfSource,
+    LeaderOfDestination,
+    Source,
+    Destination,
+    Both,
+}
+
+const VICTIMS: [Victim; 5] = [
+    Victim::LeaderOfSource,
+    Victim::LeaderOfDestination,
+    Victim::Source,
+    Victim::Destination,
+    Victim::Both,
+];
+
+impl Victim {
+    fn servers(self, world: &World) -> Vec<NodeId> {
+        let [source, destination] = [1, 2].map(|group| world.group(group));
+        match self {
+            Self::LeaderOfSource => leaders(world, &source),
+            Self::LeaderOfDestination => leaders(world, &destination),
+            Self::Source => source,
+            Self::Destination => destination,
+            Self::Both => [source, destination].concat(),
+        }
+    }
+}
+
+/// Those that take themselves for a leader.
+fn leaders(world: &World, peers: &[NodeId]) -> Vec<NodeId> {
+    world.eventually("somebody leads", || {
+        let leaders: Vec<_> = peers.iter().copied().filter(|peer| world.leads(*peer)).collect();
+        (!leaders.is_empty()).then_some(leaders)
+    })
+}
+
+#[test]
+fn a_move_goes_on_after_crashes_before_anything_has_arrived() {
+    crash_in_moves(|world| {
+        world.part(&world.group(1), &world.group(2));
+        world.administrator().move_shard(SHARD, 2);
+        all_are(world, 1, Phase::Leaving);
+        all_are(world, 2, Phase::Awaiting);
+    });
+}
+
+#[test]
+fn a_move_goes_on_after_crashes_when_a_part_has_arrived() {
+    crash_in_moves(|world| {
+        // So slow that the middle is not missed.
+        world.weather(Plan { delay: 1.0, delay_by: LATE / 2..LATE, ..Plan::default() });
+        world.administrator().move_shard(SHARD, 2);
+        world.eventually("a part has arrived", || {
+            let has_part = |server: &NodeId| {
+                world.phase(*server, SHARD) == Phase::Awaiting
+                    && world.bytes_held(*server, SHARD) > 0
+            };
+            world.group(2).iter().any(has_part).then_some(())
+        });
+    });
+}
+
+#[test]
+fn a_move_goes_on_after_crashes_when_all_has_arrived_and_nothing_is_let_go() {
+    crash_in_moves(|world| {
+        let [source, destination] = [1, 2].map(|group| world.group(group));
+        world.crash_these(&destination);
+        world.administrator().move_shard(SHARD, 2);
+        all_are(world, 1, Phase::Leaving);
+        // Alone the leader still gives the shard away, and cannot commit that it is gone.
+        let leader = world.leader_of(&source);
+        let followers: Vec<_> = source.into_iter().filter(|peer| *peer != leader).collect();
+        world.cut(&followers);
+        world.restart_all();
+        all_are(world, 2, Phase::Serving);
+        all_are(world, 1, Phase::Leaving);
+    });
+}
+
+/// Brings moves to where `begin` leaves them, and cuts everyone's power there, one after the other.
+fn crash_in_moves(begin: fn(&World)) {
+    let world = World::sharded_with(2, 3, 4, Timing::LAN);
+    let mut admin = world.administrator();
+    admin.join(&[1, 2]);
+    let mut records = Records::write(&world, 40, 100);
+    for victim in VICTIMS {
+        world.settle();
+        assert!(world.owned_by(1).contains(&SHARD));
+        begin(&world);
+        let victims = victim.servers(&world);
+        println!("{victim:?}: {victims:?}");
+        world.crash_these(&victims);
+        world.calm();
+        world.heal();
+        world.restart_all();
+        records.append(" and on");
+        world.settle();
+        assert!(world.owned_by(2).contains(&SHARD));
+        records.expect();
+        admin.move_shard(SHARD, 1);
+    }
+    records.expect();
+    drop((admin, records));
+    world.finish();
+}
+
+fn all_are(world: &World, group: u16, phase: Phase) {
+    world.eventually("a group is where it should be with the shard", || {
+        let is = |server: &NodeId| world.phase(*server, SHARD) == phase;
+        world.group(group).iter().all(is).then_some(())
+    });
+}
+
+/// Leaders that were cut off are still asked by clients, by the other group and by each other.
+#[test]
+fn shards_move_while_every_group_is_split_in_two() {
+    let world = three_groups();
+    while_appending(&world, CLIENTS, || {
+        let mut admin = world.administrator();
+        for _ in 0..6 {
+            let minority: Vec<_> = world.teams().iter().map(|team| world.any(team)).collect();
+            world.split(&[&world.others(&minority), &minority]);
+            (0..2).for_each(|_| move_any(&world, &mut admin));
+            world.pass_elections(2);
+            world.heal();
+        }
+    });
+    world.finish();
+}
+
+#[test]
+fn shards_move_while_the_controller_loses_its_leaders() {
+    let world = three_groups();
+    while_appending(&world, CLIENTS, || {
+        let mut admin = world.administrator();
+        for _ in 0..8 {
+            let leader = world.leader_of(&world.controller());
+            thread::scope(|scope| {
+                scope.spawn(|| (0..3).for_each(|_| move_any(&world, &mut admin)));
+                world.pass(world.moment(BRISK.heartbeat));
+                world.crash(leader);
+            });
+            world.restart(leader);
+        }
+    });
+    world.finish();
+}
+
+/// Two shards go back and forth, and what was said about their former moves still comes in.
+#[test]
+fn messages_about_moves_come_twice_and_many_moves_late() {
+    let world = World::sharded(2, 3, 2);
+    let mut admin = world.administrator();
+    admin.join(&[1, 2]);
+    let mut records = Records::write(&world, 4, 100);
+    let (one, two) = (world.owned_by(1)[0], world.owned_by(2)[0]);
+    world.weather(Plan {
+        drop: 0.05,
+        duplicate: 0.5,
+        delay: 0.1,
+        delay_by: Duration::ZERO..Duration::from_secs(2),
+        ..Plan::default()
+    });
+    for _ in 0..6 {
+        for (shard, to) in [(one, 2), (two, 1), (one, 1), (two, 2)] {
+            admin.move_shard(shard, to);
+        }
+        records.append(" and on");
+        records.expect();
+    }
+    drop((admin, records));
+    world.finish();
+}
+
+#[test]
+fn two_shards_change_places_while_one_of_the_groups_is_down() {
+    let world = World::sharded(2, 3, 4);
+    let mut admin = world.administrator();
+    admin.join(&[1, 2]);
+    let mut records = Records::write(&world, 20, 100);
+    for (down, up) in [(2, 1), (1, 2)] {
+        let (given, taken) = (world.owned_by(up), world.owned_by(down));
+        world.crash_these(&world.group(down));
+        admin.move_shard(given[0], down);
+        admin.move_shard(taken[0], up);
+        let up = world.group(up);
+        world.eventually("it has given the one away and awaits the other", || {
+            let swaps = |server: &NodeId| {
+                world.phase(*server, given[0]) == Phase::Leaving
+                    && world.phase(*server, taken[0]) == Phase::Awaiting
+            };
+            up.iter().all(swaps).then_some(())
+        });
+        records.append_in(&given[1..], " while it was down");
+        // And what is under way survives a crash of the other one too.
+        world.crash_these(&up);
+        world.restart_all();
+        records.append(" when it was up");
+        world.settle();
+        records.expect();
+    }
+    drop((admin, records));
+    world.finish();
+}
+
+#[test]
+fn shards_move_while_all_of_it_goes_wrong() {
+    let world = three_groups();
+    world.weather(lossy(LATE));
+    while_appending(&world, CLIENTS, || {
+        let mut admin = world.administrator();
+        for round in 0..4 {
+            let minority: Vec<_> = world.teams().iter().map(|team| world.any(team)).collect();
+            world.split(&[&world.others(&minority), &minority]);
+            (0..3).for_each(|_| move_any(&world, &mut admin));
+            world.pass(world.moment(BRISK.election.end));
+            let servers = world.servers();
+            let doomed: Vec<_> = servers.into_iter().filter(|_| world.chance(0.5)).collect();
+            for server in &doomed {
+                if world.chance(0.5) {
+                    world.fail_power(*server);
+                } else {
+                    world.crash(*server);
+                }
+            }
+            world.pass(world.moment(BRISK.election.end));
+            doomed.iter().for_each(|server| world.restart(*server));
+            world.heal();
+            let group = round % 3 + 1;
+            admin.leave(&[group]);
+            admin.join(&[group]);
+        }
+    });
+    world.finish();
+}
+
+const CLIENTS: usize = 5;
+
+/// Three groups of three servers that share ten shards.
+fn three_groups() -> World {
+    let world = World::sharded(3, 3, 10);
+    world.administrator().join(&[1, 2, 3]);
+    world
+}
