@@ -25,7 +25,7 @@ pub struct Records<'w> {
 }
 
 impl<'w> Records<'w> {
-    /// So many keys, evenly over the shards, which are written with values of at least so many bytes.
+    /// So many keys, evenly over the shards, written with values of at least so many bytes.
     pub fn write(world: &'w World, count: usize, bytes: usize) -> Self {
         let clerks = (0..CLIENTS).map(|_| world.clerk()).collect();
         let value = |number| format!("{number} {}", "v".repeat(bytes));
