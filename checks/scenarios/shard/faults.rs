@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use model::actor::Timing;
+use model::kv::command::Op;
 use model::shard::ownership::Phase;
 use model::types::NodeId;
 use runtime::transport::Plan;
@@ -11,7 +12,7 @@ use runtime::transport::Plan;
 use super::clients::while_appending;
 use super::move_any;
 use super::records::Records;
-use crate::world::{BRISK, LATE, World, lossy};
+use crate::world::{BRISK, LATE, PATIENCE, World, lossy};
 
 /// The shard that moves, from group 1 to group 2.
 const SHARD: u16 = 0;
@@ -56,13 +57,43 @@ fn leaders(world: &World, peers: &[NodeId]) -> Vec<NodeId> {
 }
 
 #[test]
+fn nobody_answers_for_a_shard_on_its_way_and_the_others_are_served_meanwhile() {
+    let world = World::sharded(2, 3, 4);
+    let mut admin = world.administrator();
+    admin.join(&[1, 2]);
+    let mut records = Records::write(&world, 20, 100);
+    let key = world.key("record", SHARD, 0);
+    let get = || Op::Get(key.as_str().into());
+    let [mut former, mut new] = [world.clerk(), world.clerk()];
+    assert!(former.get(&key).starts_with("0 "));
+    // Of the move it does not hear.
+    former.stay_with(&world.group(1));
+    hold_before_anything_has_arrived(&world);
+    former.begin(get());
+    new.begin(get());
+    records.append_in(&[1, 2, 3], " meanwhile");
+    for clerk in [&mut former, &mut new] {
+        assert_eq!(clerk.end_within(3 * Timing::LAN.retry), None);
+    }
+    world.heal();
+    for clerk in [&mut former, &mut new] {
+        assert!(clerk.end_within(PATIENCE).is_some());
+    }
+    records.expect();
+    drop((admin, records, former, new));
+    world.finish();
+}
+
+fn hold_before_anything_has_arrived(world: &World) {
+    world.part(&world.group(1), &world.group(2));
+    world.administrator().move_shard(SHARD, 2);
+    all_are(world, 1, Phase::Leaving);
+    all_are(world, 2, Phase::Awaiting);
+}
+
+#[test]
 fn a_move_goes_on_after_crashes_before_anything_has_arrived() {
-    crash_in_moves(|world| {
-        world.part(&world.group(1), &world.group(2));
-        world.administrator().move_shard(SHARD, 2);
-        all_are(world, 1, Phase::Leaving);
-        all_are(world, 2, Phase::Awaiting);
-    });
+    crash_in_moves(hold_before_anything_has_arrived);
 }
 
 #[test]

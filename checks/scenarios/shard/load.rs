@@ -9,10 +9,12 @@ use super::clients::{Stop, while_appending};
 use super::records::Records;
 use crate::world::{Administrator, Clerk, LATE, World, lossy};
 
-/// How many clients.
 const CLIENTS: usize = 10;
 
-/// Groups that are there one after the other, each change beginning before the last is through.
+/// About as long as a change takes, so that some begin before the last is through.
+const A_WHILE: Duration = Duration::from_millis(250);
+
+/// Groups that are there one after the other.
 const ROTATION: [Step; 6] = [
     Step::Join(&[2, 3]),
     Step::Leave(&[1]),
@@ -78,7 +80,7 @@ fn clients_go_on_through_three_rotations_of_groups() {
             for (at, step) in ROTATION.into_iter().enumerate() {
                 step.take(&mut admin);
                 a_while(&world);
-                // The one that has just left, or the one that is left alone.
+                // One that has given shards away, one that has left, and one that has come back.
                 if at == round {
                     world.crash_these(&world.group(1));
                     a_while(&world);
@@ -164,14 +166,13 @@ fn clients_do_all_kinds_of_things_to_the_same_keys_over_a_lossy_network() {
 
 /// One operation of any kind.
 fn do_something(world: &World, clerk: &mut Clerk<'_>, key: &str, value: &str) {
-    let [name, text] = [key, value];
     match world.below(10) {
         0 => clerk.put(key, value),
-        1 => drop(clerk.call(Op::Delete(name.into()))),
+        1 => drop(clerk.call(Op::Delete(key.into()))),
         2 => {
             let expected = clerk.get(key);
             let expected = (!expected.is_empty()).then(|| expected.into());
-            clerk.call(Op::Cas { key: name.into(), expected, new: text.into() });
+            clerk.call(Op::Cas { key: key.into(), expected, new: value.into() });
         }
         3..7 => clerk.append(key, value),
         _ => drop(clerk.get(key)),
@@ -185,9 +186,6 @@ fn rotate(world: &World) {
         a_while(world);
     }
 }
-
-/// As long as a change takes, or a little less.
-const A_WHILE: Duration = Duration::from_millis(250);
 
 fn a_while(world: &World) {
     world.pass(A_WHILE);
