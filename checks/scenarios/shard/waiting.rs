@@ -14,8 +14,20 @@ const CLIENTS: usize = 5;
 /// How long each of these goes on.
 const LENGTH: Duration = Duration::from_secs(6);
 
-/// How long a minority of each group is off, and then on again.
-const PERIOD: Duration = Duration::from_secs(1);
+/// The peers' limit on waits while servers come and go.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// How long servers are off: so long that to wait until they are back is to wait too long.
+const OFF: Duration = Duration::from_millis(2_500);
+
+/// How long they are on again.
+const ON: Duration = Duration::from_millis(500);
+
+/// The peers' limit on waits while shards move.
+const LIMIT_OF_MOVES: Duration = Duration::from_secs(4);
+
+/// How often one does. The peers' move every four seconds.
+const BETWEEN_MOVES: Duration = Duration::from_millis(500);
 
 /// A fifth of all messages is lost.
 fn leaky() -> Plan {
@@ -23,29 +35,35 @@ fn leaky() -> Plan {
 }
 
 #[test]
-fn nobody_waits_two_seconds_while_minorities_come_and_go() {
-    nobody_waits(Duration::from_secs(2), Plan::default(), minorities_come_and_go);
+fn nobody_waits_two_seconds_while_leaders_come_and_go() {
+    let waits = waits_during(Plan::default(), leaders_come_and_go);
+    assert!(waits.last() < Some(&LIMIT), "{:?}", waits.last());
 }
 
+/// No peer asks for both at once. With the leader gone, and a third of what the others are asked
+/// lost or not answered, some have to ask many times.
 #[test]
-fn nobody_waits_eight_seconds_while_minorities_come_and_go_and_messages_are_lost() {
-    // No peer asks for both at once: one server of three is gone, and of what the others are asked
-    // a third is lost or its answer is.
-    nobody_waits(Duration::from_secs(8), leaky(), minorities_come_and_go);
+fn few_wait_two_seconds_while_leaders_come_and_go_and_messages_are_lost() {
+    let waits = waits_during(leaky(), leaders_come_and_go);
+    let most = waits[waits.len() * 9 / 10];
+    assert!(most < LIMIT, "{most:?}");
 }
 
 #[test]
 fn nobody_waits_four_seconds_while_shards_move() {
-    nobody_waits(Duration::from_secs(4), Plan::default(), shards_move);
+    let waits = waits_during(Plan::default(), shards_move);
+    assert!(waits.last() < Some(&LIMIT_OF_MOVES), "{:?}", waits.last());
 }
 
 #[test]
 fn nobody_waits_four_seconds_while_shards_move_and_messages_are_lost() {
-    nobody_waits(Duration::from_secs(4), leaky(), shards_move);
+    let waits = waits_during(leaky(), shards_move);
+    assert!(waits.last() < Some(&LIMIT_OF_MOVES), "{:?}", waits.last());
 }
 
-/// Five clients of three groups of three servers, which share ten shards.
-fn nobody_waits(limit: Duration, weather: Plan, trouble: fn(&World)) {
+/// How long the operations of five clients take while there is trouble, the shortest first. Three
+/// groups of three servers share ten shards.
+fn waits_during(weather: Plan, trouble: fn(&World)) -> Vec<Duration> {
     let world = World::sharded(3, 3, 10);
     world.administrator().join(&[1, 2, 3]);
     let mut records = Records::write(&world, 30, 100);
@@ -56,25 +74,25 @@ fn nobody_waits(limit: Duration, weather: Plan, trouble: fn(&World)) {
             trouble(&world);
         }
     });
-    let longest = world.longest_wait(start);
-    println!("{longest:?} at most");
-    assert!(longest < limit);
+    let waits = world.waits(start);
+    println!("{} operations, {:?} at most", waits.len(), waits.last());
     world.calm();
     records.expect();
     drop(records);
     world.finish();
+    waits
 }
 
-fn minorities_come_and_go(world: &World) {
-    let minority: Vec<_> = world.teams().iter().map(|team| world.any(team)).collect();
-    world.cut(&minority);
-    world.pass(PERIOD);
-    world.join(&minority);
-    world.pass(PERIOD);
+/// Of all groups and of the controller at once.
+fn leaders_come_and_go(world: &World) {
+    let leaders: Vec<_> = world.teams().iter().map(|team| world.leader_of(team)).collect();
+    world.cut(&leaders);
+    world.pass(OFF);
+    world.join(&leaders);
+    world.pass(ON);
 }
 
-/// More often than the peers' every four seconds.
 fn shards_move(world: &World) {
     move_any(world, &mut world.administrator());
-    world.pass(PERIOD / 4);
+    world.pass(BETWEEN_MOVES);
 }

@@ -247,13 +247,14 @@ impl World {
         lock(&self.rng).duration(&(Duration::ZERO..bound))
     }
 
-    /// The longest that an operation has taken that was begun since then.
-    pub fn longest_wait(&self, since: Instant) -> Duration {
+    /// How long operations have taken that were begun since then, the shortest first.
+    pub fn waits(&self, since: Instant) -> Vec<Duration> {
         let since = (since - self.born).as_nanos() as u64;
         let history = lock(&self.history);
-        let ended = history.iter().filter(|operation| operation.call >= since);
-        let waits = ended.filter_map(|operation| Some(operation.ret? - operation.call));
-        Duration::from_nanos(waits.max().unwrap_or_default())
+        let begun = history.iter().filter(|operation| operation.call >= since);
+        let mut waits: Vec<_> = begun.filter_map(|op| Some(op.ret? - op.call)).collect();
+        waits.sort_unstable();
+        waits.into_iter().map(Duration::from_nanos).collect()
     }
 
     fn now(&self) -> u64 {
