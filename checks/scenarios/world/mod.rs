@@ -47,6 +47,7 @@ pub use clerk::Clerk;
 use network::Network;
 pub use network::{LATE, lossy};
 use server::{Server, Site};
+use sharding::in_short;
 use watch::{Ledger, lock};
 
 /// No scenario waits longer than this for anything, however busy the processors are.
@@ -273,7 +274,9 @@ impl Drop for World {
                 let raft = &view.replica.raft;
                 let (term, last, commit) = (raft.term(), raft.last(), raft.commit);
                 let role = &raft.role;
-                eprintln!("{} {running}{term} last {last:?} commit {commit} {role:?}", server.id);
+                let shards = in_short(&view.replica.machine);
+                let id = server.id;
+                eprintln!("{id} {running}{term} last {last:?} commit {commit} {role:?} {shards}");
             }
         }
         for server in &self.servers {

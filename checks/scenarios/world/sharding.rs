@@ -132,6 +132,14 @@ pub fn reached(machine: &Machine) -> Option<&Configuration> {
     of_controller.or_else(|| machine.shards().map(|shards| &shards.config))
 }
 
+/// The configuration that a server has reached, and what it has to do with which shards.
+pub fn in_short(machine: &Machine) -> String {
+    let phase = |(shard, ownership): (_, &Ownership)| format!("{shard} {:?}", ownership.phase());
+    let phases = machine.shards().map(|shards| shards.iter().map(phase).collect::<Vec<_>>());
+    let reached = reached(machine).map(|config| config.num.to_string());
+    reached.into_iter().chain(phases.into_iter().flatten()).collect::<Vec<_>>().join(", ")
+}
+
 /// Whether a server knows this configuration and, if it is a group's, serves exactly what that
 /// gives it, each key where it belongs. One of the controller's has made all it was asked for.
 fn has_its_own(replica: &Replica, latest: &Configuration) -> bool {
