@@ -17,7 +17,7 @@ fn groups_answer_for_their_own_shards_and_no_others() {
     admin.join(&[1]);
     admin.join(&[2]);
     let mut records = Records::write(&world, 10, 0);
-    records.expect();
+    world.settle();
     for (lost, other) in [(1, 2), (2, 1)] {
         world.crash_these(&world.group(lost));
         records.expect_only_of(other);
