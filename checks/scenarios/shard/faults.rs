@@ -224,6 +224,49 @@ fn messages_about_moves_come_twice_and_many_moves_late() {
     world.finish();
 }
 
+/// The groups do not reach each other in the last of three moves of the same shards, but what was
+/// sent in the first is still on its way, in both directions.
+#[test]
+fn what_was_said_about_an_earlier_move_is_not_taken_for_this_one() {
+    let late = Duration::from_millis(1_000)..Duration::from_millis(1_500);
+    let world = World::sharded_with(2, 3, 10, Timing::LAN);
+    let mut admin = world.administrator();
+    admin.join(&[1, 2]);
+    let mut records = Records::write(&world, 20, 0);
+    // What the first group gets now it gets again whenever it comes back.
+    admin.leave(&[1]);
+    admin.join(&[1]);
+    world.settle();
+    let shards = world.owned_by(1);
+
+    world.weather(Plan { duplicate: 1.0, delay: 0.5, delay_by: late.clone(), ..Plan::default() });
+    admin.leave(&[1]);
+    world.settle();
+    world.calm();
+    admin.join(&[1]);
+    world.settle();
+    assert_eq!(world.owned_by(1), shards);
+    records.append(" and on");
+
+    world.part(&world.group(1), &world.group(2));
+    admin.leave(&[1]);
+    let is_held = || {
+        let all_are = |group, phase| {
+            let servers = world.group(group);
+            let is = |server: &NodeId| shards.iter().all(|s| world.phase(*server, *s) == phase);
+            servers.iter().all(is).then_some(())
+        };
+        all_are(1, Phase::Leaving).and(all_are(2, Phase::Awaiting))
+    };
+    world.eventually("all of them are on their way", is_held);
+    world.pass(late.end);
+    assert_eq!(is_held(), Some(()));
+    world.heal();
+    records.expect();
+    drop((admin, records));
+    world.finish();
+}
+
 #[test]
 fn two_shards_change_places_while_one_of_the_groups_is_down() {
     let world = World::sharded(2, 3, 4);
