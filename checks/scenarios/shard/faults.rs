@@ -213,7 +213,7 @@ fn messages_about_moves_come_twice_and_many_moves_late() {
         delay_by: Duration::ZERO..Duration::from_secs(2),
         ..Plan::default()
     });
-    for _ in 0..6 {
+    for _ in 0..4 {
         for (shard, to) in [(one, 2), (two, 1), (one, 1), (two, 2)] {
             admin.move_shard(shard, to);
         }
@@ -304,7 +304,7 @@ fn shards_move_while_all_of_it_goes_wrong() {
     world.weather(lossy(LATE));
     while_appending(&world, CLIENTS, || {
         let mut admin = world.administrator();
-        for round in 0..4 {
+        for round in 0..3 {
             let minority: Vec<_> = world.teams().iter().map(|team| world.any(team)).collect();
             world.split(&[&world.others(&minority), &minority]);
             (0..3).for_each(|_| move_any(&world, &mut admin));
