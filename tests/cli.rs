@@ -521,11 +521,14 @@ fn senseless_changes_are_refused_and_change_nothing() {
     ] {
         refuses(&[&["admin"], change, &["--config", &file]].concat(), 1, complaint);
     }
-    for malformed in
-        [&["move", "0", "one"][..], &["move", "70000", "1"], &["join"], &["query", "x"]]
-    {
-        let output = run(&[&["admin"], malformed, &["--config", &file]].concat());
-        assert_eq!(output.status.code(), Some(2), "{malformed:?}");
+    for (malformed, complaint) in [
+        (&["move", "0", "one"][..], "invalid value 'one' for '<GROUP>': it should be a number"),
+        (&["move", "70000", "1"], "invalid value '70000' for '<SHARD>': it should be a number"),
+        (&["join"], "required arguments were not provided: <GROUP>"),
+        (&["query", "x"], "invalid value 'x' for '[NUMBER]': it should be a number"),
+        (&["divide", "1"], "unrecognized subcommand 'divide'"),
+    ] {
+        refuses(&[&["admin"], malformed, &["--config", &file]].concat(), 2, complaint);
     }
     assert_eq!(config.owners(), [1, 1, 2, 2]);
     drop(servers);

@@ -14,6 +14,7 @@ mod up;
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 /// How a command ends.
@@ -73,7 +74,11 @@ pub(crate) fn run() -> ExitCode {
         .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
         .from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let exit = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error).into(),
+    };
+    let exit = match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
@@ -90,6 +95,28 @@ pub(crate) fn run() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
     };
     exit.into()
+}
+
+/// Says in one line what makes no sense about a command line. Help that was asked for is printed in
+/// full, and so is that for who asks for nothing.
+fn refuse(error: &clap::Error) -> Exit {
+    let is_help = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Some(Exit::Ok),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Some(Exit::Usage),
+        _ => None,
+    };
+    if let Some(exit) = is_help {
+        // Nobody is left to tell if it cannot be printed.
+        let _ = error.print();
+        return exit;
+    }
+    // What is wrong comes first, and behind an empty line hints and usage.
+    let text = error.render().to_string();
+    let wrong: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let wrong = wrong.join(" ");
+    let wrong = wrong.strip_prefix("error: ").unwrap_or(&wrong);
+    complain(format!("{}; --help shows how", wrong.trim_end_matches('.')));
+    Exit::Usage
 }
 
 /// Says in one line what is wrong and what to do.
