@@ -9,6 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -136,10 +137,20 @@ fn key_of(shard: u16, shards: u16, nth: usize) -> String {
     keys.filter(|key| shard_of(&Key::from(key), shards).0 == shard).nth(nth).unwrap()
 }
 
-/// Appends 0, 1, 2, ... to all of these keys while `meanwhile` runs, then checks that each was
-/// appended once.
+/// Sets a flag when it is dropped, in a panic too.
+struct SetAtLast<'a>(&'a AtomicBool);
+
+impl Drop for SetAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Appends 0, 1, 2, ... to all of these keys while `meanwhile` runs, which begins when all are
+/// there, then checks that each was appended once.
 fn while_appending(cluster: &Cluster, keys: &[String], meanwhile: impl FnOnce()) {
     let stop = AtomicBool::new(false);
+    let (all_there, begin) = mpsc::channel();
     let mut client = Client::connect(cluster).unwrap();
     let session = client.open();
     let patience = Duration::from_secs(60);
@@ -157,6 +168,7 @@ fn while_appending(cluster: &Cluster, keys: &[String], meanwhile: impl FnOnce())
                     assert_eq!(outcome, Outcome::Done(Answer::Written), "{key} {more}");
                 }
                 appended += &more;
+                all_there.send(()).unwrap();
             }
             for key in keys {
                 let outcome = client.call(session, Op::Get(Key::from(key)), patience).unwrap();
@@ -165,8 +177,10 @@ fn while_appending(cluster: &Cluster, keys: &[String], meanwhile: impl FnOnce())
             }
             appended
         });
+        let stops = SetAtLast(&stop);
+        begin.recv().unwrap();
         meanwhile();
-        stop.store(true, Ordering::Relaxed);
+        drop(stops);
         appending.join().unwrap()
     });
     assert!(!appended.is_empty());
@@ -569,4 +583,35 @@ fn server_does_not_start_on_what_another_cluster_has_left() {
     let number = format!("cluster = {}", config.cluster.cluster);
     fs::write(&file, text.replace(&number, "cluster = 1")).unwrap();
     refuses(&["serve", "--config", &file, "--node", "1"], 1, "belongs to cluster");
+}
+
+#[test]
+fn server_does_not_start_in_another_role() {
+    let config = Config::sharded(2, 1, 4);
+    let file = config.file();
+    let servers = config.serve_all(true);
+    config.admin(&["join", "1", "2"]);
+    config.admin(&["move", "0", "2"]);
+    assert_eq!(config.owners(), [2, 1, 2, 2]);
+    drop(servers);
+    let text = fs::read_to_string(&file).unwrap();
+    let role = |line: &str, other: &str| (line.to_owned(), other.to_owned());
+    let swaps = [
+        [role("nodes = [1]", "nodes = [2]"), role("nodes = [2]", "nodes = [1]")],
+        [role("controller = [0]", "controller = [1]"), role("nodes = [1]", "nodes = [0]")],
+    ];
+    for swap in swaps {
+        let swapped: Vec<_> = text
+            .lines()
+            .map(|line| match swap.iter().find(|(role, _)| role == line) {
+                Some((_, other)) => other.as_str(),
+                None => line,
+            })
+            .collect();
+        fs::write(&file, swapped.join("\n")).unwrap();
+        refuses(&["serve", "--config", &file, "--node", "1"], 1, "roles do not change");
+    }
+    fs::write(&file, &text).unwrap();
+    let _servers = config.serve_all(false);
+    assert_eq!(config.owners(), [2, 1, 2, 2]);
 }

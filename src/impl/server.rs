@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use model::actor::{NodeActor, Timing};
 use model::node::{Setup, Storage};
-use model::raft::{Config, Limits};
+use model::raft::{Config, Limits, Payload};
 use model::replica::{self, Message};
 use model::types::NodeId;
 
@@ -90,6 +90,17 @@ pub enum StartError {
         /// Whose it should be.
         expected: wal::Identity,
     },
+    /// Its log was kept in another role.
+    #[error(
+        "{folder} holds what n{node} has logged as something else than the configuration makes it; \
+         give it back its place there: roles do not change"
+    )]
+    OtherRole {
+        /// The data directory.
+        folder: PathBuf,
+        /// The server.
+        node: u16,
+    },
     /// There is no thread for it.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -151,7 +162,11 @@ impl Server {
             }
             Place::Disk { disk, first_start, options } => {
                 let folder = cluster.node[usize::from(node)].data.clone();
-                let (journal, recovery, identity) = open(disk, first_start, options, new, folder)?;
+                let (journal, recovery, identity) =
+                    open(disk, first_start, options, new, folder.clone())?;
+                if !is_of_its_role(cluster, NodeId(node), &recovery.storage) {
+                    return Err(StartError::OtherRole { folder, node });
+                }
                 let incarnation = identity.incarnation;
                 let actor = actor(cluster, node, Limits::default());
                 Self::run(cluster, actor, node, incarnation, Some(recovery), journal, transport)
@@ -284,6 +299,16 @@ fn open(
     let (journal, recovery) = Durable::new(wal, recovered.as_ref())
         .map_err(|source| StartError::Meaningless { folder, source })?;
     Ok((journal, recovery, identity))
+}
+
+/// Whether a log can be that of what the configuration says the server is. A controller that takes
+/// a group's log for its own would begin with no configuration, and a group with none of its shards.
+fn is_of_its_role(cluster: &Cluster, node: NodeId, storage: &Storage) -> bool {
+    let (kind, _) = cluster.role(node);
+    storage.log.iter().all(|entry| match &entry.payload {
+        Payload::Command(command) => kind.may_log(node, command),
+        Payload::Noop => true,
+    })
 }
 
 fn actor(cluster: &Cluster, node: u16, limits: Limits) -> NodeActor {

@@ -15,7 +15,7 @@ use crate::shard::content::{Part, Place};
 use crate::shard::controller::{Change, Controller, Outcome};
 use crate::shard::migration::{Entry, Said};
 use crate::shard::store::Shards;
-use crate::types::{ClientId, ConfigNum, GroupId, RequestId};
+use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId};
 
 /// What a replica keeps.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -77,6 +77,25 @@ pub struct Applied {
     pub reply: Option<Message>,
     /// What a leader has to say to other servers.
     pub said: Said,
+}
+
+impl Kind {
+    /// Whether a server that keeps this can have logged the command.
+    #[must_use]
+    pub fn may_log(&self, server: NodeId, command: &Command) -> bool {
+        match (self, command) {
+            (Self::Group(own), Command::Migration(Entry::Configure(config))) => {
+                let of = config.groups.iter().find(|(_, servers)| servers.contains(server));
+                of.is_none_or(|(group, _)| *group == own.id)
+            }
+            (Self::Store | Self::Group(_), Command::Request(_))
+            | (Self::Group(_), Command::Migration(Entry::Install { .. } | Entry::Discard { .. }))
+            | (Self::Controller { .. }, Command::Change(_)) => true,
+            (Self::Store, Command::Change(_) | Command::Migration(_))
+            | (Self::Group(_), Command::Change(_))
+            | (Self::Controller { .. }, Command::Request(_) | Command::Migration(_)) => false,
+        }
+    }
 }
 
 impl Machine {
