@@ -5,8 +5,8 @@ use std::time::Duration;
 use checks::recorded::{Knowledge, Recorded};
 use serde::Serialize;
 
+use super::kind::Kind;
 use super::nemesis::Injected;
-use super::schedule::Kind;
 
 /// How many operations ended how.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]

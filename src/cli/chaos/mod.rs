@@ -2,7 +2,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`schedule`] | what is to go wrong and when, from a seed |
+//! | [`kind`], [`schedule`] | what can go wrong; what is to, and when, from a seed |
 //! | [`process`], [`fleet`] | servers as processes, which can be killed and paused |
 //! | [`nemesis`] | makes it go wrong, and keeps the evidence |
 //! | [`workload`], [`load`], [`recorder`] | what clients ask, how, and what they were told |
@@ -12,6 +12,7 @@
 
 mod figures;
 mod fleet;
+mod kind;
 mod load;
 mod nemesis;
 mod observer;

@@ -12,7 +12,8 @@ use runtime::transport::{Faults, Tally};
 
 use super::Trouble;
 use super::fleet::{Changes, Fleet, World};
-use super::schedule::{Fault, Kind, Victim};
+use super::kind::Kind;
+use super::schedule::{Fault, Victim};
 
 /// A fault that has been.
 #[derive(Clone, Debug)]

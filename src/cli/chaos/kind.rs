@@ -1,0 +1,90 @@
+//! The kinds of faults.
+
+/// The kinds of faults.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Kind {
+    /// Datagrams are lost.
+    Loss,
+    /// Datagrams are sent twice.
+    Duplication,
+    /// Datagrams overtake each other.
+    Reordering,
+    /// Datagrams are late.
+    Delay,
+    /// Datagrams arrive with a flipped bit.
+    Corruption,
+    /// A majority and a minority of the servers do not hear each other.
+    Split,
+    /// One server and all others do not hear each other.
+    Isolation,
+    /// One server hears no other, and is heard.
+    Deafness,
+    /// One server is heard by no other, and hears.
+    Muteness,
+    /// One server is killed and comes back.
+    Kill,
+    /// All servers are killed at once and come back.
+    KillAll,
+    /// One server stands still for longer than the others wait for a leader.
+    Pause,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 12] = [
+        Self::Loss,
+        Self::Duplication,
+        Self::Reordering,
+        Self::Delay,
+        Self::Corruption,
+        Self::Split,
+        Self::Isolation,
+        Self::Deafness,
+        Self::Muteness,
+        Self::Kill,
+        Self::KillAll,
+        Self::Pause,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Duplication => "duplication",
+            Self::Reordering => "reordering",
+            Self::Delay => "delay",
+            Self::Corruption => "corruption",
+            Self::Split => "split",
+            Self::Isolation => "isolation",
+            Self::Deafness => "deafness",
+            Self::Muteness => "muteness",
+            Self::Kill => "kill",
+            Self::KillAll => "kill-all",
+            Self::Pause => "pause",
+        }
+    }
+
+    /// Whether it separates servers. Of these there is one at a time, so that what was lost
+    /// between servers is known to be its work.
+    pub(super) fn separates(self) -> bool {
+        match self {
+            Self::Split | Self::Isolation | Self::Deafness | Self::Muteness => true,
+            Self::Loss
+            | Self::Duplication
+            | Self::Reordering
+            | Self::Delay
+            | Self::Corruption
+            | Self::Kill
+            | Self::KillAll
+            | Self::Pause => false,
+        }
+    }
+
+    /// How long it lasts, in milliseconds. Elections take less than the shorter ones.
+    pub(super) fn lasts(self) -> (u64, u64) {
+        match self {
+            Self::Kill | Self::KillAll => (100, 2_000),
+            Self::Pause => (800, 2_500),
+            _ if self.separates() => (1_000, 2_500),
+            _ => (1_000, 3_000),
+        }
+    }
+}
