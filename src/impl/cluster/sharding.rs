@@ -3,6 +3,7 @@
 //! ```toml
 //! [sharding]
 //! shards = 16                 # how many parts the keys are cut into; it never changes
+//! part_bytes = 262144         # about how many bytes of a shard go into one message
 //! controller = [0, 1, 2]      # the nodes that say which group has which of them
 //!
 //! [[sharding.group]]
@@ -21,10 +22,13 @@ use serde::{Deserialize, Serialize};
 /// How many shards a cluster has if nothing else is said.
 pub const DEFAULT_SHARDS: u16 = 16;
 
-/// About how many bytes of a shard go into one message. Enough that a disk is not synced too often
-/// for what moves, and little enough that clients do not wait long for it (`benches/README.md` has
-/// both). With the largest value on top it is well below the largest message.
-const PART_BYTES: usize = 128 << 10;
+/// Enough that a disk is not synced too often for what moves, and little enough that clients do not
+/// wait long for it (`benches/README.md` has both). With the largest value on top it is well below
+/// the largest message.
+const DEFAULT_PART_BYTES: usize = 128 << 10;
+
+/// With the largest value on top this still fits a message.
+const MAX_PART_BYTES: usize = 2 << 20;
 
 /// Who is who in a cluster whose store several groups share. Every node has one place.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -33,6 +37,9 @@ pub struct Sharding {
     /// How many parts the keys are cut into. It never changes.
     #[serde(default = "default_shards")]
     pub shards: u16,
+    /// About how many bytes of a shard go into one message.
+    #[serde(default = "default_part_bytes")]
+    pub part_bytes: usize,
     /// The servers of the controller.
     pub controller: Vec<u16>,
     /// The groups. They serve nothing before they have joined.
@@ -54,6 +61,10 @@ fn default_shards() -> u16 {
     DEFAULT_SHARDS
 }
 
+fn default_part_bytes() -> usize {
+    DEFAULT_PART_BYTES
+}
+
 impl Sharding {
     /// A controller and groups of so many servers each: the controller's are the first, then come
     /// those of group 1, and so on.
@@ -61,7 +72,12 @@ impl Sharding {
     pub fn even(groups: u16, servers: u16, shards: u16) -> Self {
         let nodes = |place: u16| (place * servers..(place + 1) * servers).collect();
         let group = |id| Group { id, nodes: nodes(id) };
-        Self { shards, controller: nodes(0), group: (1..=groups).map(group).collect() }
+        Self {
+            shards,
+            part_bytes: DEFAULT_PART_BYTES,
+            controller: nodes(0),
+            group: (1..=groups).map(group).collect(),
+        }
     }
 
     /// How many servers there are in all.
@@ -84,11 +100,11 @@ impl Sharding {
 
     /// What a server keeps, and together with whom.
     pub(super) fn role(&self, node: NodeId) -> (Kind, Servers) {
-        let (shards, controllers) = (self.shards, self.controllers());
+        let (shards, part_bytes, controllers) = (self.shards, self.part_bytes, self.controllers());
         match self.groups().into_iter().find(|(_, servers)| servers.contains(node)) {
             None => (Kind::Controller { shards }, controllers),
             Some((id, servers)) => {
-                let group = shard::Group { id, shards, controllers, part_bytes: PART_BYTES };
+                let group = shard::Group { id, shards, controllers, part_bytes };
                 (Kind::Group(group), servers)
             }
         }
@@ -98,6 +114,9 @@ impl Sharding {
     pub(super) fn check(&self, nodes: usize) -> Result<(), String> {
         if self.shards == 0 {
             return Err("a cluster has at least one shard".to_owned());
+        }
+        if !(1..=MAX_PART_BYTES).contains(&self.part_bytes) {
+            return Err(format!("part_bytes is from 1 to {MAX_PART_BYTES}"));
         }
         let groups: BTreeSet<_> = self.group.iter().map(|group| group.id).collect();
         if groups.len() != self.group.len() {
@@ -156,6 +175,8 @@ mod tests {
         };
         assert_eq!(even().check(3), Ok(()));
         assert!(changed(|s| s.shards = 0).contains("at least one shard"));
+        assert!(changed(|s| s.part_bytes = 0).contains("from 1 to 2097152"));
+        assert!(changed(|s| s.part_bytes = 4 << 20).contains("from 1 to 2097152"));
         assert!(changed(|s| s.controller.clear()).contains("the controller has no nodes"));
         assert!(changed(|s| s.group[0].id = 2).contains("two groups have one id"));
         assert!(changed(|s| s.group[1].nodes.push(9)).contains("group 2 lists node 9"));
