@@ -1,22 +1,22 @@
-//! The servers' logs after a run: one log, and the one that the clients were told of.
+//! The servers' logs after a run: one log for each group, and those that the clients were told of.
 //!
-//! [`agree`] compares the logs with each other. [`explain`] compares one with the clients: replayed
-//! on an empty state machine it must give every answer that was given, and no operation may stand
-//! before one that had been answered before it was called. A log that does so is an order that
-//! makes the history linearizable, so this decides, in linear time and with the store's own code,
-//! what [`model::history::judge`] decides by search and by the specification.
+//! [`agree`] compares the logs of one group with each other. [`explain`] compares one of each group
+//! with the clients: [replayed](Replay), they must give every answer that was given, each once, and
+//! of the operations on a shard none may stand before one that had been answered before it was
+//! called. Logs that do so are, for each shard, an order that makes its part of the history
+//! linearizable, and so all of it is [Herlihy-Wing §3.1]. This decides, in linear time and with the
+//! store's own code, what [`model::history::judge`] decides by search and by the specification.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use model::history::Operation;
-use model::kv::Machine;
 use model::kv::command::{Output, Request};
-use model::kv::session::Seen;
-use model::raft::{Log, Payload};
+use model::raft::Log;
 use model::replica::Command;
-use model::types::{ClientId, Index, RequestId};
+use model::types::{Index, NodeId, ShardId};
 
+use super::replay::{Place, Replay};
 use super::{Knowledge, Recorded};
 
 /// Two servers whose logs are not equal.
@@ -25,7 +25,7 @@ pub enum Discord {
     /// One log ends where the other goes on.
     Short {
         /// The server with the shorter log.
-        server: usize,
+        server: NodeId,
         /// Where it ends.
         last: Index,
         /// Where the longest ends.
@@ -36,9 +36,9 @@ pub enum Discord {
         /// The first such place.
         index: Index,
         /// One server.
-        one: usize,
+        one: NodeId,
         /// The other.
-        other: usize,
+        other: NodeId,
     },
 }
 
@@ -46,25 +46,26 @@ impl Display for Discord {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short { server, last, longest } => {
-                write!(f, "the log of n{server} ends at {last}, the longest at {longest}")
+                write!(f, "the log of {server} ends at {last}, the longest at {longest}")
             }
             Self::Apart { index, one, other } => {
-                write!(f, "n{one} and n{other} hold different entries at {index}")
+                write!(f, "{one} and {other} hold different entries at {index}")
             }
         }
     }
 }
 
-/// Whether all logs are equal, as they are once the cluster has been left in peace.
+/// The log of each server of a group.
+pub type Logs = BTreeMap<NodeId, Log<Command>>;
+
+/// Whether all logs of a group are equal, as they are once it has been left in peace.
 ///
 /// # Errors
 /// The first difference.
-pub fn agree(logs: &[Log<Command>]) -> Result<(), Discord> {
-    let Some((one, longest)) = logs.iter().enumerate().max_by_key(|(_, log)| log.last_index())
-    else {
-        return Ok(());
-    };
-    for (other, log) in logs.iter().enumerate() {
+pub fn agree(logs: &Logs) -> Result<(), Discord> {
+    let longest = logs.iter().max_by_key(|(_, log)| log.last_index());
+    let Some((&one, longest)) = longest else { return Ok(()) };
+    for (&other, log) in logs {
         if let Some(at) = log.iter().zip(longest.iter()).position(|(a, b)| a != b) {
             return Err(Discord::Apart { index: Index(at as u64 + 1), one, other });
         }
@@ -76,18 +77,20 @@ pub fn agree(logs: &[Log<Command>]) -> Result<(), Discord> {
     Ok(())
 }
 
-/// The log that holds all that was ever committed, if these are the logs of a majority: that which
-/// is most up-to-date [Raft §5.4.1].
+/// The log that holds all that a group has ever committed, if these are the logs of a majority:
+/// that which is most up-to-date [Raft §5.4.1].
 #[must_use]
-pub fn most_up_to_date(logs: &[Log<Command>]) -> Option<&Log<Command>> {
-    logs.iter().max_by_key(|log| log.last())
+pub fn most_up_to_date(logs: &Logs) -> Option<&Log<Command>> {
+    logs.values().max_by_key(|log| log.last())
 }
 
-/// An answer that the log does not give.
+/// An answer that the logs do not give.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Unexplained {
     /// The operation was acknowledged and is not in the log.
     Lost(Operation),
+    /// Two groups have carried it out.
+    Twice(Request),
     /// Its client was told that it was not done, and it is in the log.
     Undone(Operation),
     /// The log has something else under its number.
@@ -102,6 +105,7 @@ impl Display for Unexplained {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost(operation) => write!(f, "acknowledged, and not in the log: {operation}"),
+            Self::Twice(request) => write!(f, "two groups have carried it out: {request:?}"),
             Self::Undone(operation) => {
                 write!(f, "was not done, it was said, and is in the log: {operation}")
             }
@@ -118,13 +122,18 @@ impl Display for Unexplained {
     }
 }
 
-/// Whether the log gives every answer that the clients got.
+/// Whether the logs of all groups give every answer that the clients got.
 ///
 /// # Errors
-/// The first operation for which it does not.
-pub fn explain(log: &Log<Command>, history: &[Recorded]) -> Result<(), Box<Unexplained>> {
-    let effects = replay(log);
-    let mut placed = Vec::new();
+/// The first operation for which they do not.
+pub fn explain(replays: &[Replay<'_>], history: &[Recorded]) -> Result<(), Box<Unexplained>> {
+    let mut effects = BTreeMap::new();
+    for (id, effect) in replays.iter().flat_map(|replay| &replay.effects) {
+        if effects.insert(*id, effect).is_some() {
+            return Err(Box::new(Unexplained::Twice(effect.request.clone())));
+        }
+    }
+    let mut placed: BTreeMap<ShardId, Vec<_>> = BTreeMap::new();
     for recorded in history {
         let operation = &recorded.operation;
         let effect = effects.get(&(operation.client, recorded.number));
@@ -133,7 +142,7 @@ pub fn explain(log: &Log<Command>, history: &[Recorded]) -> Result<(), Box<Unexp
                 let request = effect.request.clone();
                 return Err(Box::new(Unexplained::Garbled(operation.clone(), request)));
             }
-            placed.push((operation, effect.index));
+            placed.entry(effect.shard).or_default().push((operation, effect.place));
         }
         match (effect, recorded.known()) {
             (Some(effect), Knowledge::Done(output)) if effect.output != *output => {
@@ -150,46 +159,24 @@ pub fn explain(log: &Log<Command>, history: &[Recorded]) -> Result<(), Box<Unexp
             (None, Knowledge::NotDone) => {}
         }
     }
-    in_real_time(placed)
-}
-
-/// What an entry did when it was applied for the first time.
-struct Effect<'a> {
-    index: Index,
-    request: &'a Request,
-    output: Output,
-}
-
-fn replay(log: &Log<Command>) -> BTreeMap<(ClientId, RequestId), Effect<'_>> {
-    let mut machine = Machine::default();
-    let mut effects = BTreeMap::new();
-    for (place, entry) in log.iter().enumerate() {
-        let Payload::Command(Command::Request(request)) = &entry.payload else { continue };
-        let (client, number) = (request.client, request.number);
-        let first = machine.seen(client, number) == Seen::Not;
-        if let Some(output) = machine.apply(request).filter(|_| first) {
-            let index = Index(place as u64 + 1);
-            effects.insert((client, number), Effect { index, request, output });
-        }
-    }
-    effects
+    placed.into_values().try_for_each(in_real_time)
 }
 
 /// Whether each operation stands behind all that were answered before it was called.
-fn in_real_time(mut placed: Vec<(&Operation, Index)>) -> Result<(), Box<Unexplained>> {
+fn in_real_time(mut placed: Vec<(&Operation, Place)>) -> Result<(), Box<Unexplained>> {
     let mut answered: Vec<_> =
-        placed.iter().filter_map(|&(op, index)| Some((op.ret?, index, op))).collect();
-    answered.sort_unstable_by_key(|&(ret, index, _)| (ret, index));
+        placed.iter().filter_map(|&(op, place)| Some((op.ret?, place, op))).collect();
+    answered.sort_unstable_by_key(|&(ret, place, _)| (ret, place));
     placed.sort_unstable_by_key(|&(op, _)| op.call);
     let mut answered = answered.into_iter().peekable();
-    let mut latest: Option<(Index, &Operation)> = None;
-    for (operation, index) in placed {
+    let mut latest: Option<(Place, &Operation)> = None;
+    for (operation, place) in placed {
         while let Some((_, other, by)) = answered.next_if(|&(ret, ..)| ret < operation.call) {
             if latest.is_none_or(|(latest, _)| latest < other) {
                 latest = Some((other, by));
             }
         }
-        if let Some((_, first)) = latest.filter(|&(latest, _)| latest > index) {
+        if let Some((_, first)) = latest.filter(|&(latest, _)| latest > place) {
             return Err(Box::new(Unexplained::Overtaken(first.clone(), operation.clone())));
         }
     }

@@ -8,13 +8,18 @@
 //! |---|---|
 //! | [`model::history::judge`] | is there an order that explains every answer? |
 //! | [`appends`] | did each append happen once, and those of a session in their order? |
-//! | [`logs`] | do the servers hold one log, and does it give the answers that were given? |
+//! | [`logs`] | do the servers of a group hold one log, and do these give the answers that were given? |
+//! | [`moves`] | is what a group took over what another gave away, and has each its own in the end? |
+//! | [`changes`] | has each change of the configuration made the one that it should? |
 //!
-//! [`export`] writes a history down for judges that others have made.
+//! The last three apply the logs anew ([`replay`]). [`export`] writes a history down for judges that others have made.
 
 pub mod appends;
+pub mod changes;
 pub mod export;
 pub mod logs;
+pub mod moves;
+pub mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +34,8 @@ pub struct Recorded {
     pub number: RequestId,
     /// The operation.
     pub operation: Operation,
+    /// When its client ceased to wait for it, answered or not.
+    pub until: u64,
 }
 
 /// What a client knows of its operation in the end.

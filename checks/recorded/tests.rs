@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use model::history::{self, Operation};
 use model::kv::command::{Key, Op, Output, Request, Value};
 use model::raft::{Entry, Log, Payload};
-use model::replica::Command;
-use model::types::{ClientId, Index, RequestId, Term};
+use model::replica::{Command, Kind};
+use model::types::{ClientId, Index, NodeId, RequestId, Term};
 
 use super::appends::{self, Lapse};
-use super::logs::{self, Discord, Unexplained};
+use super::logs::{self, Discord, Logs, Unexplained};
+use super::replay::Replay;
 use super::{Recorded, export};
 
 /// The `number`th operation of session 1 or 2, from `call` to `ret`.
@@ -21,7 +22,7 @@ fn recorded(
     output: Option<Output>,
 ) -> Recorded {
     let operation = Operation { client: ClientId(client), call, ret, op, output };
-    Recorded { number: RequestId(number), operation }
+    Recorded { number: RequestId(number), operation, until: ret.unwrap_or(call) }
 }
 
 fn append(client: u64, number: u64, call: u64) -> Recorded {
@@ -72,7 +73,7 @@ fn log<'a>(entries: impl IntoIterator<Item = (u64, &'a Recorded)>) -> Log<Comman
 
 /// What the log does not explain of the history.
 fn unexplained(log: &Log<Command>, history: &[Recorded]) -> Option<Unexplained> {
-    logs::explain(log, history).err().map(|unexplained| *unexplained)
+    logs::explain(&[Replay::of(&Kind::Store, log)], history).err().map(|unexplained| *unexplained)
 }
 
 #[test]
@@ -175,18 +176,23 @@ fn what_was_not_done_or_not_asked_is_not_in_the_log() {
         if operation == history[1].operation));
 }
 
+/// The logs of n3, n4, ...
+fn servers(logs: impl IntoIterator<Item = Log<Command>>) -> Logs {
+    (3..).map(NodeId).zip(logs).collect()
+}
+
 #[test]
 fn logs_that_differ_are_told_apart() {
     let (a, b) = (append(1, 1, 0), append(2, 1, 0));
-    let both = log([(1, &a), (1, &b)]);
-    assert_eq!(logs::agree(&[both.clone(), both.clone(), both.clone()]), Ok(()));
+    let both = || log([(1, &a), (1, &b)]);
+    assert_eq!(logs::agree(&servers([both(), both(), both()])), Ok(()));
 
-    let short = Discord::Short { server: 0, last: Index(1), longest: Index(2) };
-    assert_eq!(logs::agree(&[log([(1, &a)]), both.clone(), both.clone()]), Err(short));
+    let short = Discord::Short { server: NodeId(3), last: Index(1), longest: Index(2) };
+    assert_eq!(logs::agree(&servers([log([(1, &a)]), both(), both()])), Err(short));
 
     for other in [log([(1, &a), (2, &b)]), log([(1, &a), (1, &a)])] {
-        let apart = Discord::Apart { index: Index(2), one: 2, other: 1 };
-        assert_eq!(logs::agree(&[both.clone(), other, both.clone()]), Err(apart));
+        let apart = Discord::Apart { index: Index(2), one: NodeId(5), other: NodeId(4) };
+        assert_eq!(logs::agree(&servers([both(), other, both()])), Err(apart));
     }
 }
 
@@ -194,7 +200,7 @@ fn logs_that_differ_are_told_apart() {
 fn the_later_term_is_more_up_to_date_than_the_longer_log() {
     let (a, b) = (append(1, 1, 0), append(2, 1, 0));
     let (long, late) = (log([(1, &a), (1, &b)]), log([(2, &b)]));
-    assert_eq!(logs::most_up_to_date(&[long, late.clone()]), Some(&late));
+    assert_eq!(logs::most_up_to_date(&servers([long, late.clone()])), Some(&late));
 }
 
 #[test]

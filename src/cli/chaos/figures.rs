@@ -123,6 +123,7 @@ mod tests {
                 op: Op::Get("k".into()),
                 output: ret.map(|_| Output::Value(None)),
             },
+            until: ret.unwrap_or(call) * 1_000_000,
         };
         spans.iter().map(recorded).collect()
     }

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use checks::recorded::logs::Logs;
 use model::raft::Log;
 use model::replica::Command;
-use runtime::cluster::Cluster;
+use model::types::NodeId;
+use runtime::cluster::{Cluster, Member};
 use runtime::journal::Durable;
 use runtime::rng::Rng;
 use runtime::transport::{Plan, Tally, Transport, Udp};
@@ -164,13 +166,14 @@ impl Fleet {
     }
 
     /// Stops all servers in good order, and reads what they leave behind.
-    pub(super) fn stop(&mut self) -> Result<Vec<Log<Command>>, Trouble> {
+    pub(super) fn stop(&mut self) -> Result<Logs, Trouble> {
         self.check()?;
         for process in self.servers.iter_mut().filter_map(Option::take) {
             self.past = self.past + process.tally();
             process.stop()?;
         }
-        (0..).zip(&self.cluster.node).map(|(id, member)| read_log(id, &member.data)).collect()
+        let read = |member: &Member| Ok((NodeId(member.id), read_log(member.id, &member.data)?));
+        self.cluster.node.iter().map(read).collect()
     }
 }
 

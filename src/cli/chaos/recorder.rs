@@ -41,7 +41,7 @@ impl Recorder {
         };
         let number = RequestId(self.called[&client]);
         let operation = Operation { client, call, ret, op, output };
-        self.recorded.push(Recorded { number, operation });
+        self.recorded.push(Recorded { number, operation, until: now });
         self.recorded.last().map(|recorded| &recorded.operation)
     }
 

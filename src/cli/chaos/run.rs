@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use checks::recorded::replay::Replay;
 use checks::recorded::{Recorded, logs};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use model::kv::command::{Key, Op, Output, Value};
+use model::machine::Kind;
 use runtime::rng::Rng;
 use runtime::transport::Faults;
 
@@ -145,7 +147,8 @@ impl Run<'_> {
             self.sleep(peace)?;
             let logs = fleet.stop()?;
             if let Some(log) = logs::most_up_to_date(&logs) {
-                logs::explain(log, &outcomes.history)
+                let replay = Replay::of(&Kind::Store, log);
+                logs::explain(&[replay], &outcomes.history)
                     .map_err(|unexplained| Trouble::Server(unexplained.to_string()))?;
                 outcomes.entries = Some(log.iter().count());
             }

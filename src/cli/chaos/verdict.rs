@@ -139,6 +139,7 @@ mod tests {
                 op,
                 output: Some(output),
             },
+            until: number * 10 + 1,
         };
         let value = |text: &str| Some(Value::from(text));
         let judged = |read: &str, end: &str| {

@@ -11,7 +11,7 @@ use crate::violation::demand;
 const NAME: &str = "changes_carried_out";
 
 /// The configurations of a controller, beside the changes that were asked for.
-pub(super) struct History<'a> {
+pub struct History<'a> {
     controller: &'a Controller,
     now: &'a Configuration,
     /// Every group that there has been.
@@ -19,13 +19,18 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    pub(super) fn new(controller: &'a Controller) -> Self {
+    /// Nothing has been asked for yet.
+    #[must_use]
+    pub fn new(controller: &'a Controller) -> Self {
         let now = controller.configuration(ConfigNum(0)).unwrap_or(controller.latest());
         Self { controller, now, known: BTreeMap::new() }
     }
 
     /// One change: it must have made the next configuration if it can be made, else none.
-    pub(super) fn take(&mut self, change: &Change) -> Holds {
+    ///
+    /// # Errors
+    /// If it has made another.
+    pub fn take(&mut self, change: &Change) -> Holds {
         let before = self.now;
         if matches!(change, Change::Query(_)) || !self.is_valid(change) {
             return Ok(());
@@ -56,7 +61,10 @@ impl<'a> History<'a> {
     }
 
     /// No configuration was made that nobody has asked for.
-    pub(super) fn end(self) -> Holds {
+    ///
+    /// # Errors
+    /// If one was.
+    pub fn end(self) -> Holds {
         demand(NAME, self.now == self.controller.latest().as_ref(), || {
             format!("{:?} was made, asked for was {:?}", self.controller.latest(), self.now)
         })

@@ -9,7 +9,7 @@
 //!
 //! The codes P1 to P22 are those of `docs/checking.md`.
 
-mod changes;
+pub mod changes;
 pub mod clients;
 pub mod goals;
 pub mod progress;

@@ -1,0 +1,132 @@
+//! A group's log, applied from its beginning by the code that the servers run: what it has come to,
+//! and what was done on the way.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+
+use model::kv;
+use model::kv::command::{Output, Request};
+use model::machine::{Command, Kind, Machine, Standing};
+use model::raft::{Log, Payload};
+use model::replica::{Answer, Message};
+use model::shard::controller::{Change, Outcome};
+use model::shard::migration::Entry;
+use model::shard::ownership::Ownership;
+use model::shard::route::shard_of;
+use model::types::{ClientId, ConfigNum, Index, RequestId, ShardId};
+
+/// A shard, and the configuration that moves it.
+pub type Move = (ShardId, ConfigNum);
+
+/// Where something stands in the history of a shard: in which owner's time, which begins with a
+/// configuration, and where in that owner's log.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// The configuration that gave the shard to the owner. None does where one group has all.
+    pub since: ConfigNum,
+    /// Where in its log.
+    pub index: Index,
+}
+
+/// What a request did when it was applied for the first time.
+#[derive(Clone, Debug)]
+pub struct Effect<'a> {
+    /// To which shard. A store by itself has only the first.
+    pub shard: ShardId,
+    /// When.
+    pub place: Place,
+    pub(super) request: &'a Request,
+    pub(super) output: Output,
+}
+
+/// What a log does to the state machine that it drives.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    /// The state machine in the end.
+    pub machine: Machine,
+    /// What the clients' requests did.
+    pub effects: BTreeMap<(ClientId, RequestId), Effect<'a>>,
+    /// The administrators' changes in their order, and what each came to.
+    pub changes: Vec<(&'a Request<Change>, Outcome)>,
+    /// What each shard held when it was given away.
+    pub given: BTreeMap<Move, kv::Machine>,
+    /// What each shard held when all of it had come.
+    pub taken: BTreeMap<Move, kv::Machine>,
+    /// The shards that are served, each since which configuration.
+    serving: BTreeMap<ShardId, ConfigNum>,
+}
+
+impl<'a> Replay<'a> {
+    /// Applies a log.
+    #[must_use]
+    pub fn of(kind: &Kind, log: &'a Log<Command>) -> Self {
+        let mut replay = Self {
+            machine: Machine::new(kind),
+            effects: BTreeMap::new(),
+            changes: Vec::new(),
+            given: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            serving: BTreeMap::new(),
+        };
+        for (index, entry) in (1..).map(Index).zip(log.iter()) {
+            let Payload::Command(command) = &entry.payload else { continue };
+            match command {
+                Command::Request(request) => replay.request(kind, command, request, index),
+                Command::Change(request) => replay.change(kind, command, request),
+                Command::Migration(entry) => {
+                    replay.machine.apply(kind, command);
+                    replay.note_moves(entry);
+                }
+            }
+        }
+        replay
+    }
+
+    fn request(&mut self, kind: &Kind, command: &Command, request: &'a Request, index: Index) {
+        let first = self.machine.standing(request) == Standing::New;
+        if let Some(Message::Reply(reply)) = self.machine.apply(kind, command).reply
+            && let Answer::Done(output) = reply.answer
+            && first
+        {
+            let shards = self.machine.shards().map_or(1, |s| s.config.assignment.len() as u16);
+            let shard = shard_of(request.op.key(), shards);
+            let since = self.serving.get(&shard).copied().unwrap_or_default();
+            let effect = Effect { shard, place: Place { since, index }, request, output };
+            self.effects.insert((request.client, request.number), effect);
+        }
+    }
+
+    fn change(&mut self, kind: &Kind, command: &Command, request: &'a Request<Change>) {
+        let first = self.machine.standing_of_change(request) == Standing::New;
+        if let Some(Message::Outcome(reply)) = self.machine.apply(kind, command).reply
+            && let Answer::Done(outcome) = reply.answer
+            && first
+        {
+            self.changes.push((request, outcome));
+        }
+    }
+
+    /// Notes what has begun to be served, and what has ceased to be, by an entry just applied.
+    fn note_moves(&mut self, entry: &Entry) {
+        for (shard, ownership) in self.machine.shards().iter().flat_map(|shards| shards.iter()) {
+            match (ownership, self.serving.entry(shard)) {
+                (Ownership::Serving(content), Slot::Vacant(slot)) => match entry {
+                    Entry::Configure(config) => {
+                        slot.insert(config.num); // The first one: there was nothing to take.
+                    }
+                    Entry::Install { since, .. } | Entry::Discard { since, .. } => {
+                        slot.insert(*since);
+                        self.taken.insert((shard, *since), content.clone());
+                    }
+                },
+                (Ownership::Leaving { since, content, .. }, Slot::Occupied(slot)) => {
+                    slot.remove();
+                    self.given.insert((shard, *since), content.clone());
+                }
+                (Ownership::Serving(_), Slot::Occupied(_))
+                | (Ownership::Leaving { .. }, Slot::Vacant(_))
+                | (Ownership::Awaiting { .. } | Ownership::Absent, _) => {}
+            }
+        }
+    }
+}
