@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use checks::recorded::{Knowledge, Recorded};
+use model::shard::controller::Change;
 use serde::Serialize;
 
 use super::kind::Kind;
 use super::nemesis::Injected;
+use super::rest::Sharded;
+use super::tenures::Tenures;
 
 /// How many operations ended how.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -25,16 +28,18 @@ pub(super) struct Latency {
     pub(super) longest_unavailability_ms: f64,
 }
 
-/// The faults of one kind.
+/// The faults of one kind, or the changes of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Faults {
     pub(super) kind: &'static str,
     /// How often there was one.
     pub(super) times: usize,
-    /// How many datagrams or servers they have befallen.
+    /// How many of what they have befallen.
     pub(super) effect: u64,
-    /// For each, how long it took from its beginning until an operation was done that was called
-    /// after it; `None` if there was no such operation.
+    pub(super) befell: &'static str,
+    /// For each fault, how long it took from its beginning until an operation was done that was
+    /// called after it; for each change, until one was done on every shard that it moved. `None` if
+    /// there was no such operation.
     pub(super) first_done_after_ms: Vec<Option<f64>>,
 }
 
@@ -76,7 +81,8 @@ pub(super) fn latency(history: &[Recorded]) -> Latency {
     }
 }
 
-pub(super) fn faults(injected: &[Injected], history: &[Recorded]) -> Vec<Faults> {
+/// The faults of each of these kinds.
+pub(super) fn faults(kinds: &[Kind], injected: &[Injected], history: &[Recorded]) -> Vec<Faults> {
     let mut spans = done(history);
     // From here on the earliest return of all that were called as late or later.
     for at in (1..spans.len()).rev() {
@@ -87,25 +93,54 @@ pub(super) fn faults(injected: &[Injected], history: &[Recorded]) -> Vec<Faults>
         let at = spans.partition_point(|(call, _)| *call < begin);
         spans.get(at).map(|(_, ret)| milliseconds(ret - begin))
     };
-    let of_kind = |kind: Kind| {
+    let of_kind = |&kind: &Kind| {
         let these: Vec<_> = injected.iter().filter(|fault| fault.kind == kind).collect();
         Faults {
             kind: kind.name(),
             times: these.len(),
             effect: these.iter().map(|fault| fault.effect).sum(),
+            befell: if kind.is_of_servers() { "servers" } else { "datagrams" },
             first_done_after_ms: these.iter().map(|fault| first_after(fault.begin)).collect(),
         }
     };
-    Kind::ALL.into_iter().map(of_kind).collect()
+    kinds.iter().map(of_kind).collect()
 }
 
-fn milliseconds(nanoseconds: u64) -> f64 {
+/// The joins, leaves and moves by hand, but for the first join: that moves nothing.
+pub(super) fn changes(sharded: &Sharded, tenures: &Tenures) -> Vec<Faults> {
+    let row = |kind| Faults {
+        kind,
+        times: 0,
+        effect: 0,
+        befell: "shards",
+        first_done_after_ms: Vec::new(),
+    };
+    let [mut join, mut leave, mut moved] = [row("join"), row("leave"), row("move")];
+    for (made, before, config) in sharded.steps().filter(|(_, before, _)| before.num.0 > 0) {
+        let row = match made.by {
+            Change::Join(_) => &mut join,
+            Change::Leave(_) => &mut leave,
+            Change::Move(..) => &mut moved,
+            Change::Query(_) => unreachable!("{} was not made of {}", config.num, before.num),
+        };
+        let took: Vec<_> = tenures.moved_by(config.num).collect();
+        row.times += 1;
+        row.effect += took.len() as u64;
+        let longest = took.into_iter().try_fold(0, |longest, took| Some(longest.max(took?)));
+        row.first_done_after_ms.push(longest.map(milliseconds));
+    }
+    vec![join, leave, moved]
+}
+
+pub(super) fn milliseconds(nanoseconds: u64) -> f64 {
     // To the microsecond.
     (nanoseconds / 1_000) as f64 / 1_000.0
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use model::history::Operation;
     use model::kv::command::{Op, Output};
     use model::types::{ClientId, RequestId};
@@ -145,13 +180,18 @@ mod tests {
     #[test]
     fn what_was_called_before_a_fault_does_not_count_as_done_after_it() {
         let history = history(&[(0, Some(100)), (60, Some(90)), (70, Some(80)), (71, None)]);
-        let injected =
-            |begin| Injected { kind: Kind::Loss, begin: Duration::from_millis(begin), effect: 2 };
-        let faults = faults(&[injected(10), injected(65), injected(71)], &history);
+        let injected = |begin| {
+            let begin = Duration::from_millis(begin);
+            let servers = BTreeSet::new();
+            Injected { kind: Kind::Loss, begin, lasted: begin..begin, servers, effect: 2 }
+        };
+        let injected = [injected(10), injected(65), injected(71)];
+        let faults = faults(&[Kind::Loss, Kind::Kill], &injected, &history);
         let expected = Faults {
             kind: "loss",
             times: 3,
             effect: 6,
+            befell: "datagrams",
             first_done_after_ms: vec![Some(70.0), Some(15.0), None],
         };
         assert_eq!(faults[0], expected);

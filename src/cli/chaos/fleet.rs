@@ -18,7 +18,9 @@ use runtime::transport::{Plan, Tally, Transport, Udp};
 use runtime::wal::{Options, RealDisk, Wal};
 
 use super::Trouble;
+use super::layout::Layout;
 use super::process::{Process, Setup};
+use super::raft_group::RaftGroup;
 use crate::cli::up::CONFIG;
 
 /// How the servers lay out their logs: in small files, so that a run goes through many of them.
@@ -49,6 +51,7 @@ pub(super) struct Changes {
 pub(super) struct Fleet {
     folder: PathBuf,
     cluster: Cluster,
+    groups: Vec<RaftGroup>,
     servers: Vec<Option<Process>>,
     /// Whether there was a first start.
     founded: bool,
@@ -59,12 +62,15 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// A cluster with its files in `folder`, all servers down and never started.
-    pub(super) fn found(folder: &Path, servers: u16, seed: u64) -> io::Result<Self> {
+    pub(super) fn found(folder: &Path, layout: &Layout, seed: u64) -> io::Result<Self> {
         let config = folder.join(CONFIG);
-        Cluster::draw(&free_addresses(servers)?)?.store(&config).map_err(io::Error::other)?;
+        let sharding = layout.sharding();
+        let drawn = Cluster::draw(&free_addresses(layout.processes())?)?;
+        Cluster { sharding, ..drawn }.store(&config).map_err(io::Error::other)?;
         let cluster = Cluster::load(&config).map_err(io::Error::other)?;
         Ok(Self {
             folder: folder.to_owned(),
+            groups: RaftGroup::all(&cluster),
             servers: cluster.node.iter().map(|_| None).collect(),
             cluster,
             founded: false,
@@ -75,6 +81,17 @@ impl Fleet {
 
     pub(super) fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// Which of the servers keep one log together.
+    pub(super) fn groups(&self) -> &[RaftGroup] {
+        &self.groups
+    }
+
+    /// The group that a server is in.
+    pub(super) fn group_of(&self, server: u16) -> &RaftGroup {
+        let group = self.groups.iter().find(|group| group.servers.contains(&server));
+        group.expect("every server is in a group")
     }
 
     pub(super) fn size(&self) -> u16 {

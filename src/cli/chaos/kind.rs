@@ -13,8 +13,10 @@ pub(super) enum Kind {
     Delay,
     /// Datagrams arrive with a flipped bit.
     Corruption,
-    /// A majority and a minority of the servers do not hear each other.
+    /// A minority of the servers, with groups of each group's, and the others do not hear each other.
     Split,
+    /// The servers of one group, or of the controller, and all others do not hear each other.
+    Rift,
     /// One server and all others do not hear each other.
     Isolation,
     /// One server hears no other, and is heard.
@@ -25,12 +27,17 @@ pub(super) enum Kind {
     Kill,
     /// All servers are killed at once and come back.
     KillAll,
+    /// All servers of one group are killed at once and come back.
+    KillGroup,
+    /// The controller's leader is killed and comes back.
+    KillController,
     /// One server stands still for longer than the others wait for a leader.
     Pause,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 12] = [
+    /// What can befall a cluster by itself.
+    pub(super) const ALONE: [Self; 12] = [
         Self::Loss,
         Self::Duplication,
         Self::Reordering,
@@ -45,6 +52,25 @@ impl Kind {
         Self::Pause,
     ];
 
+    /// What can befall one with groups.
+    pub(super) const SHARDED: [Self; 15] = [
+        Self::Loss,
+        Self::Duplication,
+        Self::Reordering,
+        Self::Delay,
+        Self::Corruption,
+        Self::Split,
+        Self::Rift,
+        Self::Isolation,
+        Self::Deafness,
+        Self::Muteness,
+        Self::Kill,
+        Self::KillAll,
+        Self::KillGroup,
+        Self::KillController,
+        Self::Pause,
+    ];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Loss => "loss",
@@ -53,12 +79,34 @@ impl Kind {
             Self::Delay => "delay",
             Self::Corruption => "corruption",
             Self::Split => "split",
+            Self::Rift => "rift",
             Self::Isolation => "isolation",
             Self::Deafness => "deafness",
             Self::Muteness => "muteness",
             Self::Kill => "kill",
             Self::KillAll => "kill-all",
+            Self::KillGroup => "kill-group",
+            Self::KillController => "kill-controller",
             Self::Pause => "pause",
+        }
+    }
+
+    /// Whether it is about servers, not about datagrams.
+    pub(super) fn is_of_servers(self) -> bool {
+        match self {
+            Self::Kill | Self::KillAll | Self::KillGroup | Self::KillController | Self::Pause => {
+                true
+            }
+            Self::Loss
+            | Self::Duplication
+            | Self::Reordering
+            | Self::Delay
+            | Self::Corruption
+            | Self::Split
+            | Self::Rift
+            | Self::Isolation
+            | Self::Deafness
+            | Self::Muteness => false,
         }
     }
 
@@ -66,7 +114,7 @@ impl Kind {
     /// between servers is known to be its work.
     pub(super) fn separates(self) -> bool {
         match self {
-            Self::Split | Self::Isolation | Self::Deafness | Self::Muteness => true,
+            Self::Split | Self::Rift | Self::Isolation | Self::Deafness | Self::Muteness => true,
             Self::Loss
             | Self::Duplication
             | Self::Reordering
@@ -74,6 +122,8 @@ impl Kind {
             | Self::Corruption
             | Self::Kill
             | Self::KillAll
+            | Self::KillGroup
+            | Self::KillController
             | Self::Pause => false,
         }
     }
@@ -81,7 +131,7 @@ impl Kind {
     /// How long it lasts, in milliseconds. Elections take less than the shorter ones.
     pub(super) fn lasts(self) -> (u64, u64) {
         match self {
-            Self::Kill | Self::KillAll => (100, 2_000),
+            Self::Kill | Self::KillAll | Self::KillGroup | Self::KillController => (100, 2_000),
             Self::Pause => (800, 2_500),
             _ if self.separates() => (1_000, 2_500),
             _ => (1_000, 3_000),

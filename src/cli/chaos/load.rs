@@ -4,7 +4,6 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,9 @@ use runtime::rng::Rng;
 use runtime::threads;
 use runtime::transport::{Faults, Faulty, Udp, Wait};
 
+use super::board::Board;
 use super::recorder::Recorder;
-use super::workload::Workload;
+use super::workload::{Keys, Workload};
 
 /// Sessions of a client. They share its socket.
 const SESSIONS: usize = 4;
@@ -28,31 +28,11 @@ const READER: usize = 0;
 /// How long a session rests between two operations, at most.
 const REST: Duration = Duration::from_millis(20);
 
-/// How long a session waits for an answer. Most wait for longer than an election takes; some give
-/// up early, so that there are operations of which nobody knows whether they happened.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a session waits for an answer. Most wait for longer than anything may take while
+/// majorities are up; some give up early, so that there are operations of which nobody knows
+/// whether they happened.
+const PATIENCE: Duration = Duration::from_secs(5);
 const IMPATIENCE: Duration = Duration::from_millis(300);
-
-/// What everyone may know of the load while it lasts.
-#[derive(Debug, Default)]
-pub(super) struct Board {
-    over: AtomicBool,
-    leader: AtomicU16,
-    done: AtomicU64,
-    unknown: AtomicU64,
-}
-
-impl Board {
-    /// Who answered last.
-    pub(super) fn leader(&self) -> u16 {
-        self.leader.load(Ordering::Relaxed)
-    }
-
-    /// How many operations were done, and how many ended as unknown.
-    pub(super) fn ended(&self) -> (u64, u64) {
-        (self.done.load(Ordering::Relaxed), self.unknown.load(Ordering::Relaxed))
-    }
-}
 
 /// Clients at work.
 pub(super) struct Load {
@@ -66,27 +46,25 @@ impl Load {
         cluster: &Cluster,
         clients: u16,
         faults: &Faults,
+        board: &Arc<Board>,
+        keys: &Keys,
         seed: u64,
         beginning: Instant,
     ) -> io::Result<Self> {
-        let mut load = Self { board: Arc::default(), clients: Vec::new() };
+        let mut load = Self { board: Arc::clone(board), clients: Vec::new() };
         let mut rng = Rng::seeded(seed);
         for number in 0..clients {
             let client = connect(cluster, faults, rng.next_u64())?;
-            let mut worker = Worker::new(client, number, &mut rng, beginning, &load.board);
+            let mut worker = Worker::new(client, number, keys, &mut rng, beginning, board);
             let work = move || worker.work().map(|()| worker.recorder.finish());
             load.clients.push(threads::spawn(&format!("client {number}"), work)?);
         }
         Ok(load)
     }
 
-    pub(super) fn board(&self) -> &Board {
-        &self.board
-    }
-
     /// Calls nothing more, waits for the last answers, and gives what was recorded.
     pub(super) fn finish(self) -> io::Result<Vec<Recorded>> {
-        self.board.over.store(true, Ordering::Relaxed);
+        self.board.call_off();
         let mut recorded = Vec::new();
         for client in self.clients {
             let died = |_| Err(io::Error::other("a client panicked"));
@@ -130,6 +108,7 @@ impl Worker {
     fn new(
         mut client: Client<Faulty<Udp>>,
         number: u16,
+        keys: &Keys,
         rng: &mut Rng,
         beginning: Instant,
         board: &Arc<Board>,
@@ -138,7 +117,11 @@ impl Worker {
         Self {
             sessions: (0..SESSIONS).map(|_| (client.open(), Turn::Rests(now))).collect(),
             client,
-            workload: Workload::new(format!("c{number}"), Rng::seeded(rng.next_u64())),
+            workload: Workload::new(
+                format!("c{number}"),
+                keys.clone(),
+                Rng::seeded(rng.next_u64()),
+            ),
             recorder: Recorder::new(beginning),
             rng: Rng::seeded(rng.next_u64()),
             beginning,
@@ -148,7 +131,7 @@ impl Worker {
 
     fn work(&mut self) -> io::Result<()> {
         loop {
-            let over = self.board.over.load(Ordering::Relaxed);
+            let over = self.board.is_over();
             if over && self.sessions.iter().all(|(_, turn)| matches!(turn, Turn::Rests(_))) {
                 return Ok(());
             }
@@ -181,13 +164,12 @@ impl Worker {
     }
 
     fn end(&mut self, session: SessionId, outcome: Outcome) {
-        let counter = match outcome {
-            Outcome::Done(_) | Outcome::NotDone => &self.board.done,
-            Outcome::Unknown => &self.board.unknown,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        match outcome {
+            Outcome::Done(_) | Outcome::NotDone => self.board.count_done(),
+            Outcome::Unknown => self.board.count_unknown(),
+        }
         if let (Outcome::Done(_), Some(leader)) = (&outcome, self.client.leader()) {
-            self.board.leader.store(leader.0, Ordering::Relaxed);
+            self.board.heard(leader);
         }
         if let Some(operation) = self.recorder.end(self.client.id(session), outcome) {
             self.workload.learn(operation);

@@ -3,25 +3,36 @@
 //! | module | idea |
 //! |---|---|
 //! | [`kind`], [`schedule`] | what can go wrong; what is to, and when, from a seed |
+//! | [`layout`], [`raft_group`] | what a cluster is made of |
 //! | [`process`], [`fleet`] | servers as processes, which can be killed and paused |
 //! | [`nemesis`] | makes it go wrong, and keeps the evidence |
 //! | [`workload`], [`load`], [`recorder`] | what clients ask, how, and what they were told |
+//! | [`administration`] | lets groups join and leave, and moves shards |
+//! | [`board`] | what all of these may know of each other |
 //! | [`observer`] | a client that takes no excuse |
-//! | [`mod@run`] | one run from its first start to the comparison of the logs |
+//! | [`mod@run`], [`rest`] | one run from its first start to the comparison of the logs |
+//! | [`tenures`], [`waits`] | who had which shard when, and how long operations waited |
 //! | [`verdict`], [`figures`], [`report`] | what follows from it |
 
+mod administration;
+mod board;
 mod figures;
 mod fleet;
 mod kind;
+mod layout;
 mod load;
 mod nemesis;
 mod observer;
 mod process;
+mod raft_group;
 mod recorder;
 mod report;
+mod rest;
 mod run;
 mod schedule;
+mod tenures;
 mod verdict;
+mod waits;
 mod workload;
 
 use std::fs::{self, File};
@@ -31,8 +42,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use checks::recorded::{Recorded, export};
+use clap::builder::ArgPredicate;
+use runtime::cluster::DEFAULT_SHARDS;
 use runtime::rng::Rng;
 
+use self::layout::{Groups, Layout};
 use self::report::Report;
 use self::run::Run;
 use self::verdict::Verdict;
@@ -43,10 +57,12 @@ use super::{Exit, complain};
 #[command(after_help = "Examples:
   shardwright chaos                               a minute
   shardwright chaos --seconds 15 --seed 1         a smoke test
+  shardwright chaos --groups 3 --seconds 120      groups that share the store, and shards that move
   shardwright chaos --json report.json --history history.jsonl
 
 The servers are processes on this machine; only the loopback interface is used. The seed gives the
-schedule of the faults; a run of 30 seconds or more has every kind of them.
+schedule of the faults; a run of 30 seconds or more has every kind of them, and with groups one of a
+minute.
 
 Exit code: 0 passed, 1 a promise was broken, 2 usage, 3 not enough happened, or interrupted.")]
 pub(crate) struct Arguments {
@@ -56,9 +72,22 @@ pub(crate) struct Arguments {
     /// What the schedule is drawn from; random if not given
     #[arg(long)]
     seed: Option<u64>,
-    /// How many servers
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=5))]
+    /// How many groups share the store; they join, leave and give each other shards meanwhile.
+    /// Without this, one group has all of it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=9))]
+    groups: Option<u16>,
+    /// How many servers; with --groups, in each of them and for the controller
+    #[arg(
+        long, default_value = "5", default_value_if("groups", ArgPredicate::IsPresent, "3"),
+        value_parser = clap::value_parser!(u16).range(3..=5)
+    )]
     servers: u16,
+    /// How many shards the groups share
+    #[arg(
+        long, requires = "groups", default_value_t = DEFAULT_SHARDS,
+        value_parser = clap::value_parser!(u16).range(2..=1_024)
+    )]
+    shards: u16,
     /// How many clients, each with four sessions
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     clients: u16,
@@ -71,6 +100,13 @@ pub(crate) struct Arguments {
     /// Keep the servers' files in this new directory; if not given, they are kept on failure only
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn layout(&self) -> Layout {
+        let groups = self.groups.map(|groups| Groups { groups, shards: self.shards });
+        Layout { servers: self.servers, groups }
+    }
 }
 
 /// Why a run ends before its end.
@@ -104,11 +140,12 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         complain(format!("cannot listen to Ctrl-C: {error}"));
     }
     let seed = arguments.seed.unwrap_or_else(|| Rng::from_entropy().below(1 << 32));
-    println!("seed {seed}: {} servers, {} s", arguments.servers, arguments.seconds);
+    let layout = arguments.layout();
+    println!("seed {seed}: {layout}, {} s", arguments.seconds);
     let run = Run {
         seconds: arguments.seconds,
         seed,
-        servers: arguments.servers,
+        layout,
         clients: arguments.clients,
         folder: outputs.folder.path(),
         interrupted: &interrupted,

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime::transport::{Faults, Tally};
 
 use super::Trouble;
+use super::board::Board;
 use super::fleet::{Changes, Fleet, World};
 use super::kind::Kind;
 use super::schedule::{Fault, Victim};
@@ -19,8 +21,12 @@ use super::schedule::{Fault, Victim};
 #[derive(Clone, Debug)]
 pub(super) struct Injected {
     pub(super) kind: Kind,
-    /// When it was in effect, since the beginning.
+    /// When it was in effect everywhere, since the beginning.
     pub(super) begin: Duration,
+    /// From when to when it was in effect anywhere.
+    pub(super) lasted: Range<Duration>,
+    /// The servers that were killed or stood still, or whose datagrams it was about.
+    pub(super) servers: BTreeSet<u16>,
     /// How many datagrams or servers it has befallen.
     pub(super) effect: u64,
 }
@@ -38,27 +44,34 @@ pub(super) struct Nemesis<'a> {
     fleet: &'a mut Fleet,
     /// What befalls the clients' datagrams.
     clients: &'a Faults,
+    /// Who leads.
+    board: &'a Board,
     beginning: Instant,
     active: Vec<Active>,
     past: Vec<Injected>,
 }
 
 impl<'a> Nemesis<'a> {
-    pub(super) fn new(fleet: &'a mut Fleet, clients: &'a Faults, beginning: Instant) -> Self {
-        Self { fleet, clients, beginning, active: Vec::new(), past: Vec::new() }
+    pub(super) fn new(
+        fleet: &'a mut Fleet,
+        clients: &'a Faults,
+        board: &'a Board,
+        beginning: Instant,
+    ) -> Self {
+        Self { fleet, clients, board, beginning, active: Vec::new(), past: Vec::new() }
     }
 
-    /// Follows the schedule until `end`. `look` is told every now and then what is under way; it
-    /// knows the leader, unless there is to be an end.
+    /// Follows the schedule until `end`. `look` is told every now and then what is under way, and
+    /// fails if there is to be an end.
     pub(super) fn run(
         &mut self,
         schedule: &[Fault],
         end: Duration,
-        mut look: impl FnMut(&str) -> Result<u16, Trouble>,
+        mut look: impl FnMut(&str) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let mut coming = schedule.iter().peekable();
         loop {
-            let leader = look(&self.story())?;
+            look(&self.story())?;
             let now = self.beginning.elapsed();
             let (over, still): (Vec<_>, Vec<_>) =
                 self.active.drain(..).partition(|active| active.fault.end <= now);
@@ -68,7 +81,7 @@ impl<'a> Nemesis<'a> {
                 self.close(over);
             }
             if let Some(fault) = coming.next_if(|fault| fault.begin <= now) {
-                self.begin(fault, leader)?;
+                self.begin(fault)?;
             } else if now >= end && self.active.is_empty() {
                 return Ok(());
             } else {
@@ -83,19 +96,25 @@ impl<'a> Nemesis<'a> {
         self.past
     }
 
-    fn begin(&mut self, fault: &Fault, leader: u16) -> Result<(), Trouble> {
+    fn begin(&mut self, fault: &Fault) -> Result<(), Trouble> {
         let first = match fault.victim {
-            Victim::Leader => leader,
+            Victim::Leader(group) => self.board.leader(group),
             Victim::Server(server) => server,
         };
-        let size = self.fleet.size();
-        let mut in_turn = (0..size).map(|step| (first + step) % size);
+        let mut in_turn = self.fleet.group_of(first).from(first).into_iter();
         let victim = in_turn.find(|&server| self.fleet.is_up(server)).unwrap_or(first);
         self.active.push(Active { fault: fault.clone(), victim, in_effect: None });
+        let from = self.beginning.elapsed();
         let changes = self.change()?;
         // It counts from when it is in effect everywhere.
         let (before, begin) = (self.tally(), self.beginning.elapsed());
-        let injected = Injected { kind: fault.kind, begin, effect: befallen(fault.kind, &changes) };
+        let injected = Injected {
+            kind: fault.kind,
+            begin,
+            lasted: from..fault.end,
+            servers: self.befallen(fault.kind, victim),
+            effect: counted_servers(fault.kind, &changes),
+        };
         if let Some(active) = self.active.last_mut() {
             active.in_effect = Some((injected, before));
         }
@@ -104,8 +123,9 @@ impl<'a> Nemesis<'a> {
 
     /// Keeps the evidence of faults that are over.
     fn close(&mut self, over: Vec<Active>) {
-        let now = self.tally();
+        let (now, end) = (self.tally(), self.beginning.elapsed());
         for (mut injected, before) in over.into_iter().filter_map(|active| active.in_effect) {
+            injected.lasted.end = end;
             injected.effect += counted(injected.kind, now) - counted(injected.kind, before);
             self.past.push(injected);
         }
@@ -124,12 +144,13 @@ impl<'a> Nemesis<'a> {
 
     fn world(&self) -> World {
         let mut world = World::default();
-        let all: BTreeSet<u16> = (0..self.fleet.size()).collect();
+        let all = self.all();
         for Active { fault, victim, .. } in &self.active {
             let plan = &mut world.plan;
             let apart =
                 |some: BTreeSet<u16>| (self.addresses(&some), self.addresses(&(&all - &some)));
             let (it, others) = apart(BTreeSet::from([*victim]));
+            let befallen = || self.befallen(fault.kind, *victim);
             match fault.kind {
                 Kind::Loss => plan.drop = fault.rate,
                 Kind::Duplication => plan.duplicate = fault.rate,
@@ -140,20 +161,50 @@ impl<'a> Nemesis<'a> {
                 }
                 Kind::Corruption => plan.corrupt = fault.rate,
                 Kind::Split => {
-                    let minority = (self.fleet.size() - 1) / 2;
-                    let members = (0..minority).map(|step| (victim + step) % self.fleet.size());
-                    let (minority, majority) = apart(members.collect());
-                    plan.partition(&minority, &majority);
+                    let groups = self.fleet.groups().iter();
+                    let members = groups
+                        .flat_map(|group| group.from(*victim).into_iter().take(group.minority()));
+                    let (minorities, majorities) = apart(members.collect());
+                    plan.partition(&minorities, &majorities);
+                }
+                Kind::Rift => {
+                    let (group, others) = apart(self.fleet.group_of(*victim).servers.clone());
+                    plan.partition(&group, &others);
                 }
                 Kind::Isolation => plan.partition(&it, &others),
                 Kind::Deafness => plan.block(&others, &it),
                 Kind::Muteness => plan.block(&it, &others),
-                Kind::Kill => world.down.extend([*victim]),
-                Kind::KillAll => world.down.extend(&all),
-                Kind::Pause => world.paused.extend([*victim]),
+                Kind::Kill | Kind::KillAll | Kind::KillGroup | Kind::KillController => {
+                    world.down.extend(befallen());
+                }
+                Kind::Pause => world.paused.extend(befallen()),
             }
         }
         world
+    }
+
+    /// The servers that such a fault befalls: those that are to be killed or to stand still, or
+    /// those whose datagrams it is about.
+    fn befallen(&self, kind: Kind, victim: u16) -> BTreeSet<u16> {
+        match kind {
+            Kind::Kill | Kind::KillController | Kind::Pause => BTreeSet::from([victim]),
+            Kind::KillGroup => self.fleet.group_of(victim).servers.clone(),
+            Kind::KillAll
+            | Kind::Loss
+            | Kind::Duplication
+            | Kind::Reordering
+            | Kind::Delay
+            | Kind::Corruption
+            | Kind::Split
+            | Kind::Rift
+            | Kind::Isolation
+            | Kind::Deafness
+            | Kind::Muteness => self.all(),
+        }
+    }
+
+    fn all(&self) -> BTreeSet<u16> {
+        (0..self.fleet.size()).collect()
     }
 
     fn addresses(&self, servers: &BTreeSet<u16>) -> Vec<SocketAddr> {
@@ -176,24 +227,20 @@ fn counted(kind: Kind, tally: Tally) -> u64 {
         Kind::Reordering => tally.reordered,
         Kind::Delay => tally.delayed,
         Kind::Corruption => tally.corrupted,
-        Kind::Split | Kind::Isolation | Kind::Deafness | Kind::Muteness => tally.blocked,
-        Kind::Kill | Kind::KillAll | Kind::Pause => 0,
+        Kind::Split | Kind::Rift | Kind::Isolation | Kind::Deafness | Kind::Muteness => {
+            tally.blocked
+        }
+        Kind::Kill | Kind::KillAll | Kind::KillGroup | Kind::KillController | Kind::Pause => 0,
     }
 }
 
-/// How many servers such a fault has befallen.
-fn befallen(kind: Kind, changes: &Changes) -> u64 {
-    match kind {
-        Kind::Kill | Kind::KillAll => changes.killed.len() as u64,
-        Kind::Pause => changes.paused.len() as u64,
-        Kind::Loss
-        | Kind::Duplication
-        | Kind::Reordering
-        | Kind::Delay
-        | Kind::Corruption
-        | Kind::Split
-        | Kind::Isolation
-        | Kind::Deafness
-        | Kind::Muteness => 0,
+/// How many servers have met such a fault.
+fn counted_servers(kind: Kind, changes: &Changes) -> u64 {
+    if !kind.is_of_servers() {
+        0
+    } else if kind == Kind::Pause {
+        changes.paused.len() as u64
+    } else {
+        changes.killed.len() as u64
     }
 }

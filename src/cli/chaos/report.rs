@@ -7,24 +7,41 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::figures::{Faults, Latency, Operations};
+use super::layout::Layout;
 use super::verdict::{Findings, Verdict};
+use super::waits::Waits;
 
 /// What a run has found.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
     pub(super) verdict: Verdict,
     pub(super) seed: u64,
-    pub(super) servers: u16,
+    #[serde(flatten)]
+    pub(super) layout: Layout,
     pub(super) clients: u16,
     /// How long the load lasted.
     pub(super) seconds: f64,
     pub(super) operations: Operations,
     pub(super) latency: Latency,
-    /// How many entries the servers' logs have in the end, if they are equal.
+    /// How many entries the servers' logs have in the end, those of each group taken once, if they
+    /// are equal.
     pub(super) log_entries: Option<usize>,
+    /// What has become of the shards, if groups share them and it came to that.
+    pub(super) sharding: Option<Sharding>,
     pub(super) faults: Vec<Faults>,
     #[serde(flatten)]
     pub(super) findings: Findings,
+}
+
+/// What has become of the shards.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Sharding {
+    pub(super) configurations: usize,
+    /// How many moves have come to their end.
+    pub(super) moves: usize,
+    /// Of shards that held a key at least.
+    pub(super) moves_of_keys: usize,
+    pub(super) waits: Waits,
 }
 
 /// Widest that the table gets where there is no terminal to fit it to.
@@ -47,9 +64,13 @@ impl Report {
             "latency p50 {:.1} ms, p99 {:.1} ms, max {:.0} ms; longest unavailability {:.0} ms",
             latency.p50_ms, latency.p99_ms, latency.max_ms, latency.longest_unavailability_ms,
         );
+        if let Some(sharding) = &self.sharding {
+            sharding.print();
+        }
         if let Some(entries) = self.log_entries {
-            let entries = HumanCount(entries as u64);
-            println!("{} equal logs of {entries} entries, which give every answer", self.servers);
+            let (servers, entries) = (self.layout.servers, HumanCount(entries as u64));
+            let each = if self.sharding.is_some() { " in each group" } else { "" };
+            println!("{servers} equal logs{each}, {entries} entries, which give every answer");
         }
         for violation in &self.findings.violations {
             println!("\nviolated: {violation}");
@@ -75,15 +96,11 @@ impl Report {
             table.set_width(REPORT_COLUMNS);
         }
         table.set_header(["fault", "times", "befell", "first done after, ms (median, worst)"]);
-        for Faults { kind, times, effect, first_done_after_ms } in &self.faults {
-            let thing = match *kind {
-                "kill" | "kill-all" | "pause" => "servers",
-                _ => "datagrams",
-            };
+        for Faults { kind, times, effect, befell, first_done_after_ms } in &self.faults {
             table.add_row([
                 (*kind).to_owned(),
                 times.to_string(),
-                format!("{} {thing}", HumanCount(*effect)),
+                format!("{} {befell}", HumanCount(*effect)),
                 median_and_worst(first_done_after_ms),
             ]);
         }
@@ -91,6 +108,26 @@ impl Report {
             column.set_cell_alignment(CellAlignment::Right);
         }
         table
+    }
+}
+
+impl Sharding {
+    fn print(&self) {
+        let Self { configurations, moves, moves_of_keys, waits } = self;
+        println!(
+            "{configurations} configurations, balanced; {} moves of shards, {} with keys",
+            HumanCount(*moves as u64),
+            HumanCount(*moves_of_keys as u64),
+        );
+        let Waits { unaffected, moving } = waits;
+        println!(
+            "longest wait while majorities were up: {:.0} ms of {} operations on shards that \
+             stayed, {:.0} ms of {} on shards that moved",
+            unaffected.max_ms,
+            HumanCount(unaffected.judged),
+            moving.max_ms,
+            HumanCount(moving.judged),
+        );
     }
 }
 

@@ -3,31 +3,40 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use checks::recorded::replay::Replay;
-use checks::recorded::{Recorded, logs};
+use checks::recorded::Recorded;
+use checks::recorded::changes::Asked;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use model::kv::command::{Key, Op, Output, Value};
-use model::machine::Kind;
 use runtime::rng::Rng;
 use runtime::transport::Faults;
 
 use super::Trouble;
+use super::administration::{self, Administration};
+use super::board::Board;
 use super::figures;
 use super::fleet::{Fleet, World};
-use super::load::{Board, Load};
+use super::kind::Kind;
+use super::layout::Layout;
+use super::load::Load;
 use super::nemesis::{Injected, Nemesis};
 use super::observer::Observer;
-use super::report::Report;
+use super::raft_group::RaftGroup;
+use super::report::{Report, Sharding};
+use super::rest::{self, Rest, Unrest};
 use super::schedule;
+use super::tenures::Tenures;
 use super::verdict::Findings;
-use super::workload;
+use super::waits::Waits;
+use super::workload::Keys;
 
-/// Runs that last so long must have every kind of fault.
+/// Runs that last so long must have every kind of fault; with groups, there are more kinds.
 const ALL_KINDS_FROM: Duration = Duration::from_secs(30);
+const ALL_KINDS_FROM_WITH_GROUPS: Duration = Duration::from_secs(60);
 
 /// How long the servers are left in peace before their logs are compared; longer if that was not
 /// enough for the last of them to catch up.
@@ -38,7 +47,7 @@ const PEACE: [Duration; 3] =
 pub(super) struct Run<'a> {
     pub(super) seconds: u64,
     pub(super) seed: u64,
-    pub(super) servers: u16,
+    pub(super) layout: Layout,
     pub(super) clients: u16,
     /// Where the servers keep their files.
     pub(super) folder: &'a Path,
@@ -52,12 +61,15 @@ struct Outcomes {
     beginning: Instant,
     /// How long the load lasted.
     loaded: Duration,
+    groups: Vec<RaftGroup>,
     injected: Vec<Injected>,
     history: Vec<Recorded>,
+    /// What was asked of the controller.
+    asked: Vec<Asked>,
     /// What all keys hold in the end, if it came to that.
     finals: Option<BTreeMap<Key, Option<Value>>>,
-    /// How many entries the logs have in the end, if they are equal.
-    entries: Option<usize>,
+    /// What the servers hold in the end, if they agree.
+    rest: Option<Rest>,
 }
 
 impl Run<'_> {
@@ -67,10 +79,12 @@ impl Run<'_> {
         let mut outcomes = Outcomes {
             beginning: Instant::now(),
             loaded: Duration::ZERO,
+            groups: Vec::new(),
             injected: Vec::new(),
             history: Vec::new(),
+            asked: Vec::new(),
             finals: None,
-            entries: None,
+            rest: None,
         };
         let mut findings = Findings::default();
         match self.phases(&mut rng, &mut outcomes) {
@@ -83,7 +97,12 @@ impl Run<'_> {
 
     /// The phases of a run, one after the other: well, under faults, well again, and at rest.
     fn phases(&self, rng: &mut Rng, outcomes: &mut Outcomes) -> Result<(), Trouble> {
-        let mut fleet = Fleet::found(self.folder, self.servers, rng.next_u64())?;
+        let mut fleet = Fleet::found(self.folder, &self.layout, rng.next_u64())?;
+        outcomes.groups = fleet.groups().to_vec();
+        fleet.become_as(&World::default())?;
+        if let Some(sharding) = &fleet.cluster().sharding {
+            administration::found(fleet.cluster(), sharding, self.interrupted)?;
+        }
         self.make_well(&mut fleet)?;
         outcomes.beginning = Instant::now();
         self.under_faults(&mut fleet, rng, outcomes)?;
@@ -92,11 +111,14 @@ impl Run<'_> {
         self.at_rest(&mut fleet, outcomes)
     }
 
-    /// Heals and starts everything, and waits for an answer.
+    /// Heals and starts everything, and waits for an answer for each shard.
     fn make_well(&self, fleet: &mut Fleet) -> Result<(), Trouble> {
         fleet.become_as(&World::default())?;
         let mut observer = Observer::connect(fleet.cluster(), Instant::now(), self.interrupted)?;
-        observer.demand(&Op::Put("well".into(), "yes".into())).map(|_| ())
+        for key in self.keys().registers() {
+            observer.demand(&Op::Get(key.clone()))?;
+        }
+        Ok(())
     }
 
     fn under_faults(
@@ -107,19 +129,27 @@ impl Run<'_> {
     ) -> Result<(), Trouble> {
         let Outcomes { beginning, .. } = *outcomes;
         let duration = Duration::from_secs(self.seconds);
-        let schedule = schedule::draw(rng.next_u64(), duration, self.servers);
+        let schedule = schedule::draw(rng.next_u64(), duration, fleet.groups());
         let faults = Faults::default();
-        let load = Load::start(fleet.cluster(), self.clients, &faults, rng.next_u64(), beginning)?;
+        let board = Arc::new(Board::new(fleet.groups()));
+        let (cluster, keys) = (fleet.cluster(), self.keys());
+        let (load, seed) = (rng.next_u64(), rng.next_u64());
+        let load = Load::start(cluster, self.clients, &faults, &board, &keys, load, beginning)?;
+        let administration = match cluster.sharding {
+            None => None,
+            Some(_) => Some(Administration::start(cluster, &board, seed, beginning)?),
+        };
         let bar = progress_bar();
-        let mut nemesis = Nemesis::new(fleet, &faults, beginning);
+        let mut nemesis = Nemesis::new(fleet, &faults, &board, beginning);
         let followed = nemesis.run(&schedule, duration, |story| {
             self.check()?;
-            bar.set_message(progress(beginning.elapsed(), self.seconds, load.board(), story));
-            Ok(load.board().leader())
+            bar.set_message(progress(beginning.elapsed(), self.seconds, &board, story));
+            Ok(())
         });
         bar.finish_and_clear();
         outcomes.injected = nemesis.injected();
         outcomes.history = load.finish()?;
+        outcomes.asked = administration.map_or(Ok(Vec::new()), Administration::finish)?;
         outcomes.loaded = beginning.elapsed();
         followed
     }
@@ -132,55 +162,76 @@ impl Run<'_> {
             Output::Value(value) => Ok((key, value)),
             output => Err(Trouble::Server(format!("get {key:?} was answered {output:?}"))),
         };
-        let finals: Result<_, _> = workload::keys(outcomes.loaded).into_iter().map(read).collect();
+        let finals: Result<_, _> = self.keys().all(outcomes.loaded).into_iter().map(read).collect();
         outcomes.history.extend(observer.finish());
         outcomes.finals = Some(finals?);
         Ok(())
     }
 
-    /// Leaves the servers in peace until their logs are equal, and compares these with what the
-    /// clients were told. That must hold at once, equality once all have caught up.
+    /// Leaves the servers in peace until their logs are equal and all shards are where they should
+    /// be, and compares the logs with what the clients were told. That must hold at once, the
+    /// others when all have caught up.
     fn at_rest(&self, fleet: &mut Fleet, outcomes: &mut Outcomes) -> Result<(), Trouble> {
-        let mut differ = String::new();
+        let mut unrest = String::new();
         for peace in PEACE {
             self.make_well(fleet)?;
             self.sleep(peace)?;
             let logs = fleet.stop()?;
-            if let Some(log) = logs::most_up_to_date(&logs) {
-                let replay = Replay::of(&Kind::Store, log);
-                logs::explain(&[replay], &outcomes.history)
-                    .map_err(|unexplained| Trouble::Server(unexplained.to_string()))?;
-                outcomes.entries = Some(log.iter().count());
-            }
-            match logs::agree(&logs) {
-                Ok(()) => return Ok(()),
-                Err(discord) => differ = discord.to_string(),
+            match rest::judge(&logs, &outcomes.groups, &outcomes.history, &outcomes.asked) {
+                Ok(rest) => {
+                    outcomes.rest = Some(rest);
+                    return Ok(());
+                }
+                Err(Unrest::Yet(why)) => unrest = why,
+                Err(Unrest::Never(why)) => return Err(Trouble::Server(why)),
             }
         }
-        outcomes.entries = None;
-        Err(Trouble::Server(format!("the logs differ, though nothing is wrong: {differ}")))
+        Err(Trouble::Server(unrest))
     }
 
     fn judge(&self, mut findings: Findings, outcomes: Outcomes) -> (Report, Vec<Recorded>) {
-        let Outcomes { loaded, injected, history, finals, entries, .. } = outcomes;
+        let Outcomes { loaded, groups, injected, history, finals, rest, .. } = outcomes;
+        let seconds = loaded.as_secs_f64();
         findings.judge(&history, finals.as_ref());
-        let (operations, faults) =
-            (figures::operations(&history), figures::faults(&injected, &history));
-        let all_kinds = Duration::from_secs(self.seconds) >= ALL_KINDS_FROM;
-        findings.awake(&faults, all_kinds, operations, loaded.as_secs_f64());
+        let (kinds, from) = match self.layout.groups {
+            None => (&Kind::ALONE[..], ALL_KINDS_FROM),
+            Some(_) => (&Kind::SHARDED[..], ALL_KINDS_FROM_WITH_GROUPS),
+        };
+        let all_kinds = Duration::from_secs(self.seconds) >= from;
+        let operations = figures::operations(&history);
+        let mut faults = figures::faults(kinds, &injected, &history);
+        let sharding = rest.as_ref().and_then(|rest| rest.sharded.as_ref()).map(|sharded| {
+            let tenures = Tenures::of(&history, sharded);
+            let (waits, complaints) = Waits::judge(&history, &tenures, &groups, &injected);
+            findings.violations.extend(complaints);
+            findings.moving(sharded.moves, &waits, all_kinds, seconds);
+            faults.extend(figures::changes(sharded, &tenures));
+            Sharding {
+                configurations: sharded.configurations.len(),
+                moves: sharded.moves.completed,
+                moves_of_keys: sharded.moves.of_keys,
+                waits,
+            }
+        });
+        findings.awake(&faults, all_kinds, operations, seconds);
         let report = Report {
             verdict: findings.verdict(),
             seed: self.seed,
-            servers: self.servers,
+            layout: self.layout,
             clients: self.clients,
-            seconds: loaded.as_secs_f64(),
+            seconds,
             operations,
             latency: figures::latency(&history),
-            log_entries: entries,
+            log_entries: rest.map(|rest| rest.entries),
+            sharding,
             faults,
             findings,
         };
         (report, history)
+    }
+
+    fn keys(&self) -> Keys {
+        Keys::of(self.layout.shards())
     }
 
     fn check(&self) -> Result<(), Trouble> {
@@ -208,5 +259,6 @@ fn progress(elapsed: Duration, seconds: u64, board: &Board, story: &str) -> Stri
     let (done, unknown) = board.ended();
     let at = elapsed.as_secs();
     let (done, unknown) = (HumanCount(done), HumanCount(unknown));
-    format!("{at} of {seconds} s, {done} done, {unknown} unknown; {story}")
+    let configuration = board.configuration().map_or(String::new(), |num| format!(", at {num}"));
+    format!("{at} of {seconds} s, {done} done, {unknown} unknown{configuration}; {story}")
 }

@@ -2,17 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use checks::recorded::moves::Moves;
 use checks::recorded::{Recorded, appends};
 use model::history;
 use model::kv::command::{Key, Value};
 use serde::Serialize;
 
 use super::figures::{Faults, Operations};
+use super::waits::Waits;
 
 /// The least that a cluster must do, in operations a second over the whole run. Under all faults it
 /// does hundreds, on a machine that is busy with other things dozens; with less, the faults have
 /// hardly met anything.
 const LEAST_RATE: f64 = 10.0;
+
+/// The least that shards with keys must move, in moves a second: fifty in two minutes.
+const LEAST_MOVES_RATE: f64 = 50.0 / 120.0;
+
+/// The least number of operations whose waits must have been judged, on shards that move as on
+/// others.
+const LEAST_JUDGED: u64 = 100;
 
 /// How a run has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -66,6 +75,25 @@ impl Findings {
         }
     }
 
+    /// Notes whether as many shards with keys have moved as there should, and whether it was seen
+    /// how long operations waited meanwhile.
+    pub(super) fn moving(&mut self, moves: Moves, waits: &Waits, all_kinds: bool, seconds: f64) {
+        let least = seconds * LEAST_MOVES_RATE;
+        let Moves { of_keys, .. } = moves;
+        if (of_keys as f64) < least {
+            let moves = format!("{of_keys} moves of shards with keys, {least:.0} are the least");
+            self.not_exercised.push(moves);
+        }
+        for (wait, what) in [(waits.unaffected, "unaffected"), (waits.moving, "moving")] {
+            if all_kinds && wait.judged < LEAST_JUDGED {
+                let judged = wait.judged;
+                let few =
+                    format!("{judged} operations on {what} shards were judged by their waits");
+                self.not_exercised.push(few);
+            }
+        }
+    }
+
     /// Notes what has not happened, though it should have: each kind of fault of which there is
     /// one in the schedule, or all, must have had an effect and been survived.
     pub(super) fn awake(
@@ -80,7 +108,7 @@ impl Findings {
             let rate = format!("{rate:.1} operations a second, {LEAST_RATE} are the least");
             self.not_exercised.push(rate);
         }
-        for Faults { kind, times, effect, first_done_after_ms } in faults {
+        for Faults { kind, times, effect, first_done_after_ms, .. } in faults {
             if *times == 0 {
                 if all_kinds {
                     self.not_exercised.push(format!("{kind}: it never happened"));
@@ -103,7 +131,8 @@ mod tests {
     use super::*;
 
     fn survived(kind: &'static str) -> Faults {
-        Faults { kind, times: 1, effect: 7, first_done_after_ms: vec![Some(1.0)] }
+        let first_done_after_ms = vec![Some(1.0)];
+        Faults { kind, times: 1, effect: 7, befell: "datagrams", first_done_after_ms }
     }
 
     fn awake(faults: &[Faults], all_kinds: bool, done: u64) -> Findings {

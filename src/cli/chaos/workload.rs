@@ -1,15 +1,17 @@
-//! What the clients ask: few keys, so that they meet; values that occur once, so that what is read
-//! tells who wrote it.
+//! What the clients ask: few keys, so that they meet, and in every shard one; values that occur
+//! once, so that what is read tells who wrote it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use checks::recorded::appends::END;
 use model::history::Operation;
 use model::kv::command::{Key, Op, Output, Value};
+use model::shard::route::shard_of;
+use model::types::ShardId;
 use runtime::rng::Rng;
 
-/// Keys that are written in every way. The first is the hot one.
+/// Keys that are written in every way, at least so many. The first is the hot one.
 const REGISTERS: u64 = 5;
 
 /// Keys that are appended to at a time. They are never written otherwise, so that in the end they
@@ -22,15 +24,43 @@ const LOG_SPAN: Duration = Duration::from_secs(1);
 /// How many of the operations are on those.
 const LOG_SHARE: f64 = 0.4;
 
-/// All keys that a load of this length may have touched.
-pub(super) fn keys(run: Duration) -> Vec<Key> {
-    let spans = run.as_millis() / LOG_SPAN.as_millis();
-    let logs = (0..=spans).flat_map(|span| (0..LOGS).map(move |log| log_key(log, span)));
-    (0..REGISTERS).map(register_key).chain(logs).collect()
+/// The keys of a store with so many shards.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    /// Those that are written in every way.
+    registers: Vec<Key>,
+    /// How many of the operations on those are on the hot one.
+    hot_share: f64,
 }
 
-fn register_key(register: u64) -> Key {
-    Key::from(format!("register-{register}"))
+impl Keys {
+    pub(super) fn of(shards: u16) -> Self {
+        let mut empty: BTreeSet<ShardId> = (0..shards).map(ShardId).collect();
+        let mut registers = Vec::new();
+        for number in 0.. {
+            if number >= REGISTERS && empty.is_empty() {
+                break;
+            }
+            let key = Key::from(format!("register-{number}"));
+            if empty.remove(&shard_of(&key, shards)) || number < REGISTERS {
+                registers.push(key);
+            }
+        }
+        // While the hot one's shard is on its way the clients are to ask for others, too.
+        Self { registers, hot_share: if shards > 1 { 0.2 } else { 0.5 } }
+    }
+
+    /// Those that are written in every way: at least one of each shard.
+    pub(super) fn registers(&self) -> &[Key] {
+        &self.registers
+    }
+
+    /// All that a load of this length may have touched.
+    pub(super) fn all(&self, run: Duration) -> Vec<Key> {
+        let spans = run.as_millis() / LOG_SPAN.as_millis();
+        let logs = (0..=spans).flat_map(|span| (0..LOGS).map(move |log| log_key(log, span)));
+        self.registers.iter().cloned().chain(logs).collect()
+    }
 }
 
 fn log_key(log: u64, span: u128) -> Key {
@@ -42,14 +72,15 @@ pub(super) struct Workload {
     /// Part of every value, and of no other client's.
     name: String,
     written: u64,
+    keys: Keys,
     rng: Rng,
     /// What the client believes the registers to hold.
     believed: BTreeMap<Key, Option<Value>>,
 }
 
 impl Workload {
-    pub(super) fn new(name: String, rng: Rng) -> Self {
-        Self { name, written: 0, rng, believed: BTreeMap::new() }
+    pub(super) fn new(name: String, keys: Keys, rng: Rng) -> Self {
+        Self { name, written: 0, keys, rng, believed: BTreeMap::new() }
     }
 
     /// The next operation of one that only reads, when the run has lasted so long.
@@ -95,10 +126,10 @@ impl Workload {
         log_key(self.rng.below(LOGS), span)
     }
 
-    /// Half of the time the hot one.
     fn register(&mut self) -> Key {
-        let cold = self.rng.chance(0.5);
-        register_key(if cold { self.rng.below(REGISTERS) } else { 0 })
+        let hot = self.rng.chance(self.keys.hot_share);
+        let registers = &self.keys.registers;
+        registers[if hot { 0 } else { self.rng.index(registers.len()) }].clone()
     }
 
     /// A value that occurs once.
@@ -110,17 +141,15 @@ impl Workload {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
     fn every_kind_of_operation_comes_up_and_every_value_once() {
         let run = Duration::from_secs(3);
-        let mut workload = Workload::new("c1".into(), Rng::seeded(1));
+        let mut workload = Workload::new("c1".into(), Keys::of(1), Rng::seeded(1));
         let mut values = BTreeSet::new();
         let mut kinds = [0; 5];
-        let keys: BTreeSet<Key> = keys(run).into_iter().collect();
+        let keys: BTreeSet<Key> = Keys::of(1).all(run).into_iter().collect();
         for moment in 0..3_000 {
             let op = workload.next(Duration::from_millis(moment));
             assert!(keys.contains(op.key()), "{op}");
@@ -137,8 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn every_shard_has_a_key() {
+        for shards in [1, 2, 16, 100] {
+            let keys = Keys::of(shards);
+            let used: BTreeSet<_> =
+                keys.registers().iter().map(|key| shard_of(key, shards)).collect();
+            assert_eq!(used.len(), usize::from(shards));
+        }
+        assert_eq!(Keys::of(1).registers().len(), 5);
+    }
+
+    #[test]
     fn logs_are_only_appended_to_and_read() {
-        let mut workload = Workload::new("c1".into(), Rng::seeded(1));
+        let mut workload = Workload::new("c1".into(), Keys::of(16), Rng::seeded(1));
         for _ in 0..1_000 {
             let op = workload.next(Duration::ZERO);
             if op.key().starts_with(b"log") {

@@ -1,0 +1,122 @@
+//! The servers at rest: what their logs say, compared with each other and with what was told.
+
+use std::collections::BTreeMap;
+
+use checks::recorded::Recorded;
+use checks::recorded::changes::{self, Asked};
+use checks::recorded::logs::{self, Logs};
+use checks::recorded::moves::{self, Moves};
+use checks::recorded::replay::Replay;
+use model::shard::config::Configuration;
+use model::shard::controller::{Change, Outcome};
+use model::types::{ClientId, ConfigNum, NodeId, RequestId};
+
+use super::raft_group::RaftGroup;
+
+/// What the logs of servers at rest show.
+#[derive(Debug)]
+pub(super) struct Rest {
+    /// How many entries the logs have, those of each group taken once.
+    pub(super) entries: usize,
+    /// What has become of the shards, if groups share them.
+    pub(super) sharded: Option<Sharded>,
+}
+
+/// What has become of the shards.
+#[derive(Debug)]
+pub(super) struct Sharded {
+    /// All configurations, in order.
+    pub(super) configurations: Vec<Configuration>,
+    /// How each but the first was made, in order.
+    pub(super) made: Vec<Made>,
+    pub(super) moves: Moves,
+    /// In which owner's time each request was carried out: since which configuration it has the
+    /// shard.
+    pub(super) since: BTreeMap<(ClientId, RequestId), ConfigNum>,
+}
+
+/// How a configuration was made.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    pub(super) by: Change,
+    /// When that was asked for; 0 for what was asked for before the history begins.
+    pub(super) asked: u64,
+}
+
+/// Why servers are not at rest, or not as they should be.
+pub(super) enum Unrest {
+    /// It may be so after more time in peace.
+    Yet(String),
+    /// It must never be so.
+    Never(String),
+}
+
+/// Judges the logs of servers that were stopped.
+pub(super) fn judge(
+    logs: &Logs,
+    groups: &[RaftGroup],
+    history: &[Recorded],
+    asked: &[Asked],
+) -> Result<Rest, Unrest> {
+    let of_groups: Vec<Logs> = groups
+        .iter()
+        .map(|group| {
+            let own = logs.iter().filter(|(server, _)| group.servers.contains(&server.0));
+            own.map(|(server, log): (&NodeId, _)| (*server, log.clone())).collect()
+        })
+        .collect();
+    let best = groups.iter().zip(&of_groups).filter_map(|(group, logs)| {
+        Some((group, Replay::of(&group.kind, logs::most_up_to_date(logs)?)))
+    });
+    let (with_keys, controllers): (Vec<_>, Vec<_>) =
+        best.partition(|(_, replay)| replay.machine.controller().is_none());
+    let with_keys: Vec<_> = with_keys.into_iter().map(|(_, replay)| replay).collect();
+    logs::explain(&with_keys, history).map_err(|error| Unrest::Never(error.to_string()))?;
+
+    let sharded = match controllers.first() {
+        None => None,
+        Some((_, controller)) => Some(sharded(controller, &with_keys, asked)?),
+    };
+    for logs in &of_groups {
+        let differ = |discord| format!("the logs differ, though nothing is wrong: {discord}");
+        logs::agree(logs).map_err(|discord| Unrest::Yet(differ(discord)))?;
+    }
+    if let Some(latest) = sharded.as_ref().and_then(|sharded| sharded.configurations.last()) {
+        let late = |unsettled| format!("at {}, though nothing is wrong: {unsettled}", latest.num);
+        moves::settled(latest, &with_keys).map_err(|unsettled| Unrest::Yet(late(unsettled)))?;
+    }
+    let longest = |logs: &Logs| logs.values().map(|log| log.iter().count()).max();
+    Ok(Rest { entries: of_groups.iter().filter_map(longest).sum(), sharded })
+}
+
+fn sharded(
+    controller: &Replay<'_>,
+    groups: &[Replay<'_>],
+    asked: &[Asked],
+) -> Result<Sharded, Unrest> {
+    changes::judge(controller, asked).map_err(|error| Unrest::Never(error.to_string()))?;
+    let moves = moves::judge(groups).map_err(|astray| Unrest::Never(astray.to_string()))?;
+    let machine = controller.machine.controller();
+    let configuration = |num| machine.and_then(|machine| machine.configuration(ConfigNum(num)));
+    let made = controller.changes.iter().filter_map(|(request, outcome)| {
+        let this =
+            |asked: &&Asked| (asked.client, asked.number) == (request.client, request.number);
+        let call = asked.iter().find(this).map_or(0, |asked| asked.call);
+        matches!(outcome, Outcome::Changed(_)).then(|| Made { by: request.op.clone(), asked: call })
+    });
+    let effects = groups.iter().flat_map(|replay| &replay.effects);
+    Ok(Sharded {
+        configurations: (0..).map_while(configuration).cloned().collect(),
+        made: made.collect(),
+        moves,
+        since: effects.map(|(id, effect)| (*id, effect.place.since)).collect(),
+    })
+}
+
+impl Sharded {
+    /// Each configuration but the first, with the one before it and how it was made.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (&Made, &Configuration, &Configuration)> {
+        let pairs = self.configurations.windows(2);
+        self.made.iter().zip(pairs).map(|(made, pair)| (made, &pair[0], &pair[1]))
+    }
+}

@@ -1,0 +1,139 @@
+//! How long operations waited while majorities were up.
+//!
+//! A server is *disturbed* from the beginning of a fault that befalls it until [`SETTLING`] after
+//! its end; one of the network befalls all. A group is *calm* while a majority of its servers is
+//! not disturbed: so when all servers of another group are killed, and when one of its own is.
+//!
+//! An operation on a shard that was [moving](Tenures::moving) while it waited must be answered within
+//! [`Waits::MOVING`], if meanwhile all groups and the controller were calm; any other within
+//! [`Waits::UNAFFECTED`], if meanwhile the owner was. Nothing is said of operations that met
+//! anything else, nor of those that were given up sooner.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use checks::recorded::{Knowledge, Recorded};
+use model::types::GroupId;
+use serde::Serialize;
+
+use super::figures::milliseconds;
+use super::nemesis::Injected;
+use super::raft_group::RaftGroup;
+use super::tenures::Tenures;
+
+/// How long after a fault leaders are elected, those that were down catch up, and groups that have
+/// fallen behind the configurations take them one after the other.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// How long operations waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Waits {
+    /// Those on shards that stayed where they were.
+    pub(super) unaffected: Wait,
+    /// Those on shards that were moving.
+    pub(super) moving: Wait,
+}
+
+/// How long operations of one kind waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Wait {
+    /// Of how many it was to be judged.
+    pub(super) judged: u64,
+    pub(super) max_ms: f64,
+}
+
+impl Waits {
+    /// The longest that an operation may wait.
+    pub(super) const UNAFFECTED: Duration = Duration::from_secs(2);
+    /// The same on a shard that is moving.
+    pub(super) const MOVING: Duration = Duration::from_secs(4);
+
+    /// Measures all operations that are to be judged, and complains of those that waited for too
+    /// long.
+    pub(super) fn judge(
+        history: &[Recorded],
+        tenures: &Tenures,
+        groups: &[RaftGroup],
+        injected: &[Injected],
+    ) -> (Self, Vec<String>) {
+        let calm = Calm::of(groups, injected);
+        let (mut waits, mut complaints) = (Self::default(), Vec::new());
+        for recorded in history {
+            let (call, shard) = (recorded.operation.call, tenures.shard(recorded));
+            let waited = recorded.until - call;
+            let moving = tenures.moving(shard, call..recorded.until);
+            let (wait, whom, limit, state) = if moving {
+                let limit = nanoseconds(Self::MOVING);
+                (&mut waits.moving, Whom::All, limit, "which was moving")
+            } else {
+                let owner = Whom::Owner(tenures.owner(shard, call));
+                let limit = nanoseconds(Self::UNAFFECTED);
+                (&mut waits.unaffected, owner, limit, "which was not moving")
+            };
+            let answered = !matches!(recorded.known(), Knowledge::Unknown);
+            if !calm.holds(whom, call, call + waited.min(limit)) || !answered && waited <= limit {
+                continue;
+            }
+            let waited_ms = milliseconds(waited);
+            wait.judged += 1;
+            wait.max_ms = wait.max_ms.max(waited_ms);
+            if waited > limit {
+                let operation = &recorded.operation;
+                complaints.push(format!("{waited_ms:.0} ms on {shard}, {state}: {operation}"));
+            }
+        }
+        (waits, complaints)
+    }
+}
+
+/// Whether those were calm whom it takes to answer for a shard.
+struct Calm(Vec<(Option<GroupId>, Vec<Range<u64>>)>);
+
+impl Calm {
+    fn of(groups: &[RaftGroup], injected: &[Injected]) -> Self {
+        Self(groups.iter().map(|group| (group.id(), troubled(group, injected))).collect())
+    }
+
+    /// The owner by itself, or all groups and the controller.
+    fn holds(&self, whom: Whom, from: u64, to: u64) -> bool {
+        let concerned = self.0.iter().filter(|(group, _)| match whom {
+            Whom::All => true,
+            Whom::Owner(owner) => *group == owner,
+        });
+        let mut troubles = concerned.flat_map(|(_, troubled)| troubled);
+        !troubles.any(|trouble| trouble.start <= to && from <= trouble.end)
+    }
+}
+
+/// Whom it takes to answer for a shard.
+#[derive(Clone, Copy)]
+enum Whom {
+    All,
+    Owner(Option<GroupId>),
+}
+
+/// When a group was not calm.
+fn troubled(group: &RaftGroup, injected: &[Injected]) -> Vec<Range<u64>> {
+    let disturbances: Vec<_> = injected
+        .iter()
+        .map(|fault| {
+            let Range { start, end } = fault.lasted;
+            (nanoseconds(start)..nanoseconds(end + SETTLING), &fault.servers)
+        })
+        .collect();
+    let mut moments: Vec<_> =
+        disturbances.iter().flat_map(|(span, _)| [span.start, span.end]).collect();
+    moments.sort_unstable();
+    let disturbed_at = |moment: u64| {
+        let under_way = disturbances.iter().filter(|(span, _)| span.contains(&moment));
+        let servers = under_way.flat_map(|(_, servers)| *servers).copied();
+        servers.filter(|server| group.servers.contains(server)).collect::<BTreeSet<_>>()
+    };
+    let spans = moments.windows(2).map(|pair| pair[0]..pair[1]);
+    spans.filter(|span| disturbed_at(span.start).len() > group.minority()).collect()
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
