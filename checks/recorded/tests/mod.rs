@@ -1,5 +1,7 @@
 //! The judges are awake: each kind of bad history is told from the good one beside it.
 
+mod shards;
+
 use std::collections::BTreeMap;
 
 use model::history::{self, Operation};

@@ -87,3 +87,84 @@ impl Tenures {
         })
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use model::history::Operation;
+    use model::kv::command::{Key, Op, Output, Request};
+    use model::shard::config::Servers;
+    use model::shard::controller::{Change, Controller};
+    use model::types::{ClientId, NodeId, RequestId};
+
+    use super::super::rest::Made;
+    use super::*;
+
+    pub(in super::super) const SECOND: u64 = 1_000_000_000;
+
+    /// Of two shards the first stays with group 1; the second is group 2's at first, and then, by a
+    /// change that is asked for after ten seconds, group 1's.
+    pub(in super::super) fn sharded() -> Sharded {
+        let group = |id: u16| (GroupId(id), Servers::from_iter([NodeId(id)]));
+        let changes =
+            [Change::Join([1, 2].map(group).into()), Change::Move(ShardId(1), GroupId(1))];
+        let mut controller = Controller::new(2);
+        for (number, op) in (1..).zip(&changes) {
+            let (client, number) = (ClientId(9), RequestId(number));
+            controller.apply(&Request { client, number, op: op.clone() });
+        }
+        let configurations = (0..=2).map(|num| controller.configuration(ConfigNum(num)).cloned());
+        let asked = [0, 10 * SECOND];
+        let made = changes.into_iter().zip(asked).map(|(by, asked)| Made { by, asked });
+        Sharded {
+            configurations: configurations.map(Option::unwrap).collect(),
+            made: made.collect(),
+            moves: checks::recorded::moves::Moves::default(),
+            since: BTreeMap::new(),
+        }
+    }
+
+    /// A read of a key of the shard, by a session of its own, from when to when. It is answered
+    /// unless it is given up.
+    pub(in super::super) fn read(shard: u16, from: u64, until: u64, answered: bool) -> Recorded {
+        let key = if shard == 0 { Key::from("a") } else { Key::from("k") };
+        assert_eq!(shard_of(&key, 2), ShardId(shard));
+        let operation = Operation {
+            client: ClientId(from),
+            call: from,
+            ret: answered.then_some(until),
+            op: Op::Get(key),
+            output: answered.then_some(Output::Value(None)),
+        };
+        Recorded { number: RequestId(1), operation, until }
+    }
+
+    #[test]
+    fn a_shard_moves_until_its_new_owner_has_answered() {
+        let mut sharded = sharded();
+        let history = [
+            read(1, 10 * SECOND, 11 * SECOND, true),
+            read(1, 11 * SECOND, 12 * SECOND, false),
+            read(1, 12 * SECOND, 13 * SECOND, true),
+        ];
+        // The former owner has carried out the first, the new one the others.
+        for (recorded, since) in history.iter().zip([1, 2, 2]) {
+            let id = (recorded.operation.client, recorded.number);
+            sharded.since.insert(id, ConfigNum(since));
+        }
+        let tenures = Tenures::of(&history, &sharded);
+        let moving = |from, to| tenures.moving(ShardId(1), from * SECOND..to * SECOND);
+        assert_eq!([moving(8, 9), moving(9, 10), moving(11, 11)], [false, true, true]);
+        assert_eq!([moving(13, 14), moving(14, 15)], [true, false]);
+        assert!(!tenures.moving(ShardId(0), SECOND..20 * SECOND));
+        let owners = [9, 14].map(|second| tenures.owner(ShardId(1), second * SECOND));
+        assert_eq!(owners, [Some(GroupId(2)), Some(GroupId(1))]);
+        assert!(tenures.moved_by(ConfigNum(2)).eq([Some(3 * SECOND)]));
+    }
+
+    #[test]
+    fn a_shard_that_nobody_has_answered_for_since_is_moving() {
+        let tenures = Tenures::of(&[], &sharded());
+        assert!(tenures.moving(ShardId(1), 90 * SECOND..91 * SECOND));
+        assert!(tenures.moved_by(ConfigNum(2)).eq([None]));
+    }
+}

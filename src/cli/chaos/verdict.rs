@@ -9,7 +9,7 @@ use model::kv::command::{Key, Value};
 use serde::Serialize;
 
 use super::figures::{Faults, Operations};
-use super::waits::Waits;
+use super::waits::{Wait, Waits};
 
 /// The least that a cluster must do, in operations a second over the whole run. Under all faults it
 /// does hundreds, on a machine that is busy with other things dozens; with less, the faults have
@@ -19,9 +19,9 @@ const LEAST_RATE: f64 = 10.0;
 /// The least that shards with keys must move, in moves a second: fifty in two minutes.
 const LEAST_MOVES_RATE: f64 = 50.0 / 120.0;
 
-/// The least number of operations whose waits must have been judged, on shards that move as on
-/// others.
-const LEAST_JUDGED: u64 = 100;
+/// Of how many operations a second the waits must have been judged, on shards that moved as on those
+/// that did not.
+const LEAST_JUDGED_RATE: f64 = 1.0;
 
 /// How a run has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -84,12 +84,13 @@ impl Findings {
             let moves = format!("{of_keys} moves of shards with keys, {least:.0} are the least");
             self.not_exercised.push(moves);
         }
-        for (wait, what) in [(waits.unaffected, "unaffected"), (waits.moving, "moving")] {
-            if all_kinds && wait.judged < LEAST_JUDGED {
-                let judged = wait.judged;
-                let few =
-                    format!("{judged} operations on {what} shards were judged by their waits");
-                self.not_exercised.push(few);
+        let least = seconds * LEAST_JUDGED_RATE;
+        for (Wait { judged, .. }, what) in [(waits.unaffected, "stayed"), (waits.moving, "moved")] {
+            if all_kinds && (judged as f64) < least {
+                self.not_exercised.push(format!(
+                    "{judged} operations on shards that {what} had their waits judged, {least:.0} \
+                     are the least"
+                ));
             }
         }
     }
@@ -155,6 +156,21 @@ mod tests {
         assert_eq!(awake(&[idle], false, 1_000).verdict(), Verdict::NotExercised);
         let fatal = Faults { first_done_after_ms: vec![Some(1.0), None], ..loss() };
         assert_eq!(awake(&[fatal], false, 1_000).verdict(), Verdict::NotExercised);
+    }
+
+    #[test]
+    fn a_run_in_which_too_little_moved_has_not_passed() {
+        let moved = |of_keys, judged, all_kinds| {
+            let wait = Wait { judged, max_ms: 1.0 };
+            let waits = Waits { unaffected: Wait { judged: 9_999, ..wait }, moving: wait };
+            let mut findings = Findings::default();
+            findings.moving(Moves { completed: 99, of_keys }, &waits, all_kinds, 120.0);
+            findings.verdict()
+        };
+        assert_eq!(moved(50, 120, true), Verdict::Passed);
+        assert_eq!(moved(49, 120, true), Verdict::NotExercised);
+        assert_eq!(moved(50, 119, true), Verdict::NotExercised);
+        assert_eq!(moved(50, 0, false), Verdict::Passed);
     }
 
     #[test]

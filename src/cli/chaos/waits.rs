@@ -137,3 +137,86 @@ fn troubled(group: &RaftGroup, injected: &[Injected]) -> Vec<Range<u64>> {
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use model::machine::Kind as Keeps;
+    use model::shard::Group;
+    use model::shard::config::Servers;
+
+    use super::super::kind::Kind;
+    use super::super::tenures::tests::{SECOND, read, sharded};
+    use super::*;
+
+    /// The controller's servers are n0 to n2, those of group 1 n3 to n5, of group 2 n6 to n8.
+    fn groups() -> [RaftGroup; 3] {
+        let group = |id: u16| {
+            let controllers = Servers::from_iter([]);
+            let group = Group { id: GroupId(id), shards: 2, controllers, part_bytes: 1 };
+            RaftGroup { kind: Keeps::Group(group), servers: (3 * id..3 * id + 3).collect() }
+        };
+        let kind = Keeps::Controller { shards: 2 };
+        [RaftGroup { kind, servers: (0..3).collect() }, group(1), group(2)]
+    }
+
+    fn fault(servers: impl IntoIterator<Item = u16>, seconds: Range<u64>) -> Injected {
+        let lasted = Duration::from_secs(seconds.start)..Duration::from_secs(seconds.end);
+        let servers = servers.into_iter().collect();
+        Injected { kind: Kind::Kill, begin: lasted.start, lasted, servers, effect: 1 }
+    }
+
+    /// How many operations were judged, on shards that stayed and on such that moved, and how many
+    /// of them waited for too long.
+    fn judged(history: &[Recorded], injected: &[Injected]) -> (u64, u64, usize) {
+        let tenures = Tenures::of(history, &sharded());
+        let (waits, complaints) = Waits::judge(history, &tenures, &groups(), injected);
+        (waits.unaffected.judged, waits.moving.judged, complaints.len())
+    }
+
+    #[test]
+    fn a_group_is_calm_while_a_majority_of_its_servers_is() {
+        let [_, one, two] = groups();
+        let seconds = |group: &RaftGroup, injected: &[Injected]| {
+            let spans = troubled(group, injected).into_iter();
+            spans.map(|span| (span.start / SECOND, span.end / SECOND)).collect::<Vec<_>>()
+        };
+        assert_eq!(seconds(&one, &[fault([3], 5..6)]), [], "a minority");
+        let same = [fault([3], 5..6), fault([3], 7..8)];
+        assert_eq!(seconds(&one, &same), [], "the same one again");
+        let settling = [fault([3], 5..6), fault([4], 7..9)];
+        assert_eq!(seconds(&one, &settling), [(7, 8)], "the first one is not yet back");
+        assert_eq!(seconds(&two, &[fault(3..6, 5..6)]), [], "another group");
+        assert_eq!(seconds(&one, &[fault(3..6, 5..6)]), [(5, 8)]);
+    }
+
+    #[test]
+    fn an_operation_on_a_shard_that_stays_may_wait_for_two_seconds() {
+        let wait = |end| [read(0, 3 * SECOND, end, true)];
+        assert_eq!(judged(&wait(5 * SECOND), &[]), (1, 0, 0));
+        assert_eq!(judged(&wait(6 * SECOND), &[]), (1, 0, 1));
+        let given_up = |end| [read(0, 3 * SECOND, end, false)];
+        assert_eq!(judged(&given_up(4 * SECOND), &[]), (0, 0, 0));
+        assert_eq!(judged(&given_up(6 * SECOND), &[]), (1, 0, 1));
+    }
+
+    #[test]
+    fn what_its_owner_does_not_meet_is_no_excuse() {
+        let long = [read(0, 3 * SECOND, 6 * SECOND, true)];
+        assert_eq!(judged(&long, &[fault(3..6, 4..5)]), (0, 0, 0), "the owner");
+        assert_eq!(judged(&long, &[fault(3..6, 1..2)]), (0, 0, 0), "it has just come back");
+        assert_eq!(judged(&long, &[fault(3..6, 6..7)]), (1, 0, 1), "too late for that");
+        assert_eq!(judged(&long, &[fault([3], 4..5)]), (1, 0, 1), "a minority");
+        assert_eq!(judged(&long, &[fault(6..9, 4..5)]), (1, 0, 1), "another group");
+        assert_eq!(judged(&long, &[fault(0..3, 4..5)]), (1, 0, 1), "the controller");
+    }
+
+    #[test]
+    fn an_operation_on_a_shard_that_moves_may_wait_for_four_seconds() {
+        let wait = |seconds: u64| [read(1, 10 * SECOND, (10 + seconds) * SECOND, true)];
+        assert_eq!(judged(&wait(4), &[]), (0, 1, 0));
+        assert_eq!(judged(&wait(5), &[]), (0, 1, 1));
+        for servers in [0..3, 3..6, 6..9] {
+            assert_eq!(judged(&wait(5), &[fault(servers, 12..13)]), (0, 0, 0));
+        }
+    }
+}
