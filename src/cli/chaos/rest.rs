@@ -9,7 +9,7 @@ use checks::recorded::moves::{self, Moves};
 use checks::recorded::replay::Replay;
 use model::shard::config::Configuration;
 use model::shard::controller::{Change, Outcome};
-use model::types::{ClientId, ConfigNum, NodeId, RequestId};
+use model::types::{ClientId, ConfigNum, RequestId};
 
 use super::raft_group::RaftGroup;
 
@@ -58,32 +58,30 @@ pub(super) fn judge(
     history: &[Recorded],
     asked: &[Asked],
 ) -> Result<Rest, Unrest> {
-    let of_groups: Vec<Logs> = groups
+    let of_group = |group: &RaftGroup| -> Logs {
+        let own = logs.iter().filter(|(server, _)| group.servers.contains(&server.0));
+        own.map(|(server, log)| (*server, log.clone())).collect()
+    };
+    let of_groups: Vec<Logs> = groups.iter().map(of_group).collect();
+    let replays = groups
         .iter()
-        .map(|group| {
-            let own = logs.iter().filter(|(server, _)| group.servers.contains(&server.0));
-            own.map(|(server, log): (&NodeId, _)| (*server, log.clone())).collect()
-        })
-        .collect();
-    let best = groups.iter().zip(&of_groups).filter_map(|(group, logs)| {
-        Some((group, Replay::of(&group.kind, logs::most_up_to_date(logs)?)))
-    });
-    let (with_keys, controllers): (Vec<_>, Vec<_>) =
-        best.partition(|(_, replay)| replay.machine.controller().is_none());
-    let with_keys: Vec<_> = with_keys.into_iter().map(|(_, replay)| replay).collect();
-    logs::explain(&with_keys, history).map_err(|error| Unrest::Never(error.to_string()))?;
-
+        .zip(&of_groups)
+        .filter_map(|(group, logs)| Some(Replay::of(&group.kind, logs::most_up_to_date(logs)?)));
+    let (controllers, stores): (Vec<_>, Vec<_>) =
+        replays.partition(|replay| replay.machine.controller().is_some());
+    logs::explain(&stores, history).map_err(|error| Unrest::Never(error.to_string()))?;
     let sharded = match controllers.first() {
         None => None,
-        Some((_, controller)) => Some(sharded(controller, &with_keys, asked)?),
+        Some(controller) => Some(sharded(controller, &stores, asked)?),
     };
+
     for logs in &of_groups {
         let differ = |discord| format!("the logs differ, though nothing is wrong: {discord}");
         logs::agree(logs).map_err(|discord| Unrest::Yet(differ(discord)))?;
     }
     if let Some(latest) = sharded.as_ref().and_then(|sharded| sharded.configurations.last()) {
         let late = |unsettled| format!("at {}, though nothing is wrong: {unsettled}", latest.num);
-        moves::settled(latest, &with_keys).map_err(|unsettled| Unrest::Yet(late(unsettled)))?;
+        moves::settled(latest, &stores).map_err(|unsettled| Unrest::Yet(late(unsettled)))?;
     }
     let longest = |logs: &Logs| logs.values().map(|log| log.iter().count()).max();
     Ok(Rest { entries: of_groups.iter().filter_map(longest).sum(), sharded })
