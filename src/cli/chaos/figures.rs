@@ -1,5 +1,6 @@
 //! What a history shows about how the cluster has done: figures, no verdict.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use checks::recorded::{Knowledge, Recorded};
@@ -10,6 +11,7 @@ use super::kind::Kind;
 use super::nemesis::Injected;
 use super::rest::Sharded;
 use super::tenures::Tenures;
+use super::waits::Disturbance;
 
 /// How many operations ended how.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -106,6 +108,28 @@ pub(super) fn faults(kinds: &[Kind], injected: &[Injected], history: &[Recorded]
     kinds.iter().map(of_kind).collect()
 }
 
+/// Something that befell servers, and when.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Event {
+    what: &'static str,
+    from_ms: f64,
+    to_ms: f64,
+    servers: BTreeSet<u16>,
+}
+
+impl Event {
+    pub(super) fn of(what: &'static str, disturbance: &Disturbance) -> Self {
+        let Disturbance { lasted, servers } = disturbance;
+        let [from_ms, to_ms] = [lasted.start, lasted.end].map(|at| at.as_secs_f64() * 1e3);
+        Self { what, from_ms, to_ms, servers: servers.clone() }
+    }
+
+    /// How long it lasted.
+    pub(super) fn milliseconds(&self) -> f64 {
+        self.to_ms - self.from_ms
+    }
+}
+
 /// The joins, leaves and moves by hand, but for the first join: that moves nothing.
 pub(super) fn changes(sharded: &Sharded, tenures: &Tenures) -> Vec<Faults> {
     let row = |kind| Faults {
@@ -139,8 +163,6 @@ pub(super) fn milliseconds(nanoseconds: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use model::history::Operation;
     use model::kv::command::{Op, Output};
     use model::types::{ClientId, RequestId};
@@ -182,8 +204,8 @@ mod tests {
         let history = history(&[(0, Some(100)), (60, Some(90)), (70, Some(80)), (71, None)]);
         let injected = |begin| {
             let begin = Duration::from_millis(begin);
-            let servers = BTreeSet::new();
-            Injected { kind: Kind::Loss, begin, lasted: begin..begin, servers, effect: 2 }
+            let disturbance = Disturbance { lasted: begin..begin, servers: BTreeSet::new() };
+            Injected { kind: Kind::Loss, begin, disturbance, effect: 2 }
         };
         let injected = [injected(10), injected(65), injected(71)];
         let faults = faults(&[Kind::Loss, Kind::Kill], &injected, &history);

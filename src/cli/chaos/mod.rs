@@ -10,6 +10,7 @@
 //! | [`administration`] | lets groups join and leave, and moves shards |
 //! | [`board`] | what all of these may know of each other |
 //! | [`observer`] | a client that takes no excuse |
+//! | [`pulse`] | whether this machine does its part |
 //! | [`mod@run`], [`rest`] | one run from its first start to the comparison of the logs |
 //! | [`tenures`], [`waits`] | who had which shard when, and how long operations waited |
 //! | [`verdict`], [`figures`], [`report`] | what follows from it |
@@ -24,6 +25,7 @@ mod load;
 mod nemesis;
 mod observer;
 mod process;
+mod pulse;
 mod raft_group;
 mod recorder;
 mod report;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use super::board::Board;
 use super::fleet::{Changes, Fleet, World};
 use super::kind::Kind;
 use super::schedule::{Fault, Victim};
+use super::waits::Disturbance;
 
 /// A fault that has been.
 #[derive(Clone, Debug)]
@@ -23,10 +23,9 @@ pub(super) struct Injected {
     pub(super) kind: Kind,
     /// When it was in effect everywhere, since the beginning.
     pub(super) begin: Duration,
-    /// From when to when it was in effect anywhere.
-    pub(super) lasted: Range<Duration>,
-    /// The servers that were killed or stood still, or whose datagrams it was about.
-    pub(super) servers: BTreeSet<u16>,
+    /// From when to when it was in effect anywhere, and the servers that were killed or stood still,
+    /// or whose datagrams it was about.
+    pub(super) disturbance: Disturbance,
     /// How many datagrams or servers it has befallen.
     pub(super) effect: u64,
 }
@@ -111,8 +110,10 @@ impl<'a> Nemesis<'a> {
         let injected = Injected {
             kind: fault.kind,
             begin,
-            lasted: from..fault.end,
-            servers: self.befallen(fault.kind, victim),
+            disturbance: Disturbance {
+                lasted: from..fault.end,
+                servers: self.befallen(fault.kind, victim),
+            },
             effect: counted_servers(fault.kind, &changes),
         };
         if let Some(active) = self.active.last_mut() {
@@ -125,7 +126,7 @@ impl<'a> Nemesis<'a> {
     fn close(&mut self, over: Vec<Active>) {
         let (now, end) = (self.tally(), self.beginning.elapsed());
         for (mut injected, before) in over.into_iter().filter_map(|active| active.in_effect) {
-            injected.lasted.end = end;
+            injected.disturbance.lasted.end = end;
             injected.effect += counted(injected.kind, now) - counted(injected.kind, before);
             self.past.push(injected);
         }

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::figures::{Faults, Latency, Operations};
+use super::figures::{Event, Faults, Latency, Operations};
 use super::layout::Layout;
 use super::verdict::{Findings, Verdict};
 use super::waits::Waits;
@@ -29,6 +29,10 @@ pub(super) struct Report {
     /// What has become of the shards, if groups share them and it came to that.
     pub(super) sharding: Option<Sharding>,
     pub(super) faults: Vec<Faults>,
+    /// When the machine stood still.
+    pub(super) standstills: Vec<Event>,
+    /// The faults one by one.
+    pub(super) timeline: Vec<Event>,
     #[serde(flatten)]
     pub(super) findings: Findings,
 }
@@ -64,6 +68,13 @@ impl Report {
             "latency p50 {:.1} ms, p99 {:.1} ms, max {:.0} ms; longest unavailability {:.0} ms",
             latency.p50_ms, latency.p99_ms, latency.max_ms, latency.longest_unavailability_ms,
         );
+        if !self.standstills.is_empty() {
+            println!(
+                "this machine stood still {} times, for {:.0} ms at most",
+                self.standstills.len(),
+                self.standstills.iter().map(Event::milliseconds).fold(0.0, f64::max),
+            );
+        }
         if let Some(sharding) = &self.sharding {
             sharding.print();
         }

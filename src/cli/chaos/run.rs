@@ -1,6 +1,6 @@
 //! One run, from the first start of its servers to the comparison of their logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,20 +18,21 @@ use runtime::transport::Faults;
 use super::Trouble;
 use super::administration::{self, Administration};
 use super::board::Board;
-use super::figures;
+use super::figures::{self, Event};
 use super::fleet::{Fleet, World};
 use super::kind::Kind;
 use super::layout::Layout;
 use super::load::Load;
 use super::nemesis::{Injected, Nemesis};
 use super::observer::Observer;
+use super::pulse::Pulse;
 use super::raft_group::RaftGroup;
 use super::report::{Report, Sharding};
 use super::rest::{self, Rest, Unrest};
 use super::schedule;
 use super::tenures::Tenures;
 use super::verdict::Findings;
-use super::waits::Waits;
+use super::waits::{Disturbance, Waits};
 use super::workload::Keys;
 
 /// Runs that last so long must have every kind of fault; with groups, there are more kinds.
@@ -63,6 +64,8 @@ struct Outcomes {
     loaded: Duration,
     groups: Vec<RaftGroup>,
     injected: Vec<Injected>,
+    /// When the machine stood still.
+    standstills: Vec<Disturbance>,
     history: Vec<Recorded>,
     /// What was asked of the controller.
     asked: Vec<Asked>,
@@ -81,6 +84,7 @@ impl Run<'_> {
             loaded: Duration::ZERO,
             groups: Vec::new(),
             injected: Vec::new(),
+            standstills: Vec::new(),
             history: Vec::new(),
             asked: Vec::new(),
             finals: None,
@@ -105,10 +109,25 @@ impl Run<'_> {
         }
         self.make_well(&mut fleet)?;
         outcomes.beginning = Instant::now();
-        self.under_faults(&mut fleet, rng, outcomes)?;
-        self.make_well(&mut fleet)?;
-        self.read(&fleet, outcomes)?;
+        let pulse = Pulse::start(self.folder, outcomes.beginning)?;
+        let loaded = self.loaded(&mut fleet, rng, outcomes);
+        let servers: BTreeSet<u16> = (0..fleet.size()).collect();
+        let standstill = |lasted| Disturbance { lasted, servers: servers.clone() };
+        outcomes.standstills = pulse.finish()?.into_iter().map(standstill).collect();
+        loaded?;
         self.at_rest(&mut fleet, outcomes)
+    }
+
+    /// The phases in which clients ask.
+    fn loaded(
+        &self,
+        fleet: &mut Fleet,
+        rng: &mut Rng,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Trouble> {
+        self.under_faults(fleet, rng, outcomes)?;
+        self.make_well(fleet)?;
+        self.read(fleet, outcomes)
     }
 
     /// Heals and starts everything, and waits for an answer for each shard.
@@ -190,7 +209,8 @@ impl Run<'_> {
     }
 
     fn judge(&self, mut findings: Findings, outcomes: Outcomes) -> (Report, Vec<Recorded>) {
-        let Outcomes { loaded, groups, injected, history, finals, rest, .. } = outcomes;
+        let Outcomes { loaded, groups, injected, standstills, history, finals, rest, .. } =
+            outcomes;
         let seconds = loaded.as_secs_f64();
         findings.judge(&history, finals.as_ref());
         let (kinds, from) = match self.layout.groups {
@@ -202,7 +222,9 @@ impl Run<'_> {
         let mut faults = figures::faults(kinds, &injected, &history);
         let sharding = rest.as_ref().and_then(|rest| rest.sharded.as_ref()).map(|sharded| {
             let tenures = Tenures::of(&history, sharded);
-            let (waits, complaints) = Waits::judge(&history, &tenures, &groups, &injected);
+            let injected = injected.iter().map(|injected| &injected.disturbance);
+            let disturbances: Vec<_> = injected.chain(&standstills).cloned().collect();
+            let (waits, complaints) = Waits::judge(&history, &tenures, &groups, &disturbances);
             findings.violations.extend(complaints);
             findings.moving(sharded.moves, &waits, all_kinds, seconds);
             faults.extend(figures::changes(sharded, &tenures));
@@ -214,6 +236,8 @@ impl Run<'_> {
             }
         });
         findings.awake(&faults, all_kinds, operations, seconds);
+        let timeline =
+            injected.iter().map(|fault| Event::of(fault.kind.name(), &fault.disturbance));
         let report = Report {
             verdict: findings.verdict(),
             seed: self.seed,
@@ -225,6 +249,8 @@ impl Run<'_> {
             log_entries: rest.map(|rest| rest.entries),
             sharding,
             faults,
+            standstills: standstills.iter().map(|still| Event::of("standstill", still)).collect(),
+            timeline: timeline.collect(),
             findings,
         };
         (report, history)

@@ -1,7 +1,7 @@
 //! How long operations waited while majorities were up.
 //!
 //! A server is *disturbed* from the beginning of a fault that befalls it until [`SETTLING`] after
-//! its end; one of the network befalls all. A group is *calm* while a majority of its servers is
+//! its end; one of the network befalls all, and so does a standstill of the machine. A group is *calm* while a majority of its servers is
 //! not disturbed: so when all servers of another group are killed, and when one of its own is.
 //!
 //! An operation on a shard that was [moving](Tenures::moving) while it waited must be answered within
@@ -18,13 +18,20 @@ use model::types::GroupId;
 use serde::Serialize;
 
 use super::figures::milliseconds;
-use super::nemesis::Injected;
 use super::raft_group::RaftGroup;
 use super::tenures::Tenures;
 
 /// How long after a fault leaders are elected, those that were down catch up, and groups that have
 /// fallen behind the configurations take them one after the other.
 const SETTLING: Duration = Duration::from_secs(2);
+
+/// Something that befell servers.
+#[derive(Clone, Debug)]
+pub(super) struct Disturbance {
+    /// From when to when, since the beginning.
+    pub(super) lasted: Range<Duration>,
+    pub(super) servers: BTreeSet<u16>,
+}
 
 /// How long operations waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -55,9 +62,9 @@ impl Waits {
         history: &[Recorded],
         tenures: &Tenures,
         groups: &[RaftGroup],
-        injected: &[Injected],
+        disturbances: &[Disturbance],
     ) -> (Self, Vec<String>) {
-        let calm = Calm::of(groups, injected);
+        let calm = Calm::of(groups, disturbances);
         let (mut waits, mut complaints) = (Self::default(), Vec::new());
         for recorded in history {
             let (call, shard) = (recorded.operation.call, tenures.shard(recorded));
@@ -91,8 +98,8 @@ impl Waits {
 struct Calm(Vec<(Option<GroupId>, Vec<Range<u64>>)>);
 
 impl Calm {
-    fn of(groups: &[RaftGroup], injected: &[Injected]) -> Self {
-        Self(groups.iter().map(|group| (group.id(), troubled(group, injected))).collect())
+    fn of(groups: &[RaftGroup], disturbances: &[Disturbance]) -> Self {
+        Self(groups.iter().map(|group| (group.id(), troubled(group, disturbances))).collect())
     }
 
     /// The owner by itself, or all groups and the controller.
@@ -114,12 +121,11 @@ enum Whom {
 }
 
 /// When a group was not calm.
-fn troubled(group: &RaftGroup, injected: &[Injected]) -> Vec<Range<u64>> {
-    let disturbances: Vec<_> = injected
+fn troubled(group: &RaftGroup, disturbances: &[Disturbance]) -> Vec<Range<u64>> {
+    let disturbances: Vec<_> = disturbances
         .iter()
-        .map(|fault| {
-            let Range { start, end } = fault.lasted;
-            (nanoseconds(start)..nanoseconds(end + SETTLING), &fault.servers)
+        .map(|Disturbance { lasted, servers }| {
+            (nanoseconds(lasted.start)..nanoseconds(lasted.end + SETTLING), servers)
         })
         .collect();
     let mut moments: Vec<_> =
@@ -144,7 +150,6 @@ mod tests {
     use model::shard::Group;
     use model::shard::config::Servers;
 
-    use super::super::kind::Kind;
     use super::super::tenures::tests::{SECOND, read, sharded};
     use super::*;
 
@@ -159,25 +164,24 @@ mod tests {
         [RaftGroup { kind, servers: (0..3).collect() }, group(1), group(2)]
     }
 
-    fn fault(servers: impl IntoIterator<Item = u16>, seconds: Range<u64>) -> Injected {
+    fn fault(servers: impl IntoIterator<Item = u16>, seconds: Range<u64>) -> Disturbance {
         let lasted = Duration::from_secs(seconds.start)..Duration::from_secs(seconds.end);
-        let servers = servers.into_iter().collect();
-        Injected { kind: Kind::Kill, begin: lasted.start, lasted, servers, effect: 1 }
+        Disturbance { lasted, servers: servers.into_iter().collect() }
     }
 
     /// How many operations were judged, on shards that stayed and on such that moved, and how many
     /// of them waited for too long.
-    fn judged(history: &[Recorded], injected: &[Injected]) -> (u64, u64, usize) {
+    fn judged(history: &[Recorded], faults: &[Disturbance]) -> (u64, u64, usize) {
         let tenures = Tenures::of(history, &sharded());
-        let (waits, complaints) = Waits::judge(history, &tenures, &groups(), injected);
+        let (waits, complaints) = Waits::judge(history, &tenures, &groups(), faults);
         (waits.unaffected.judged, waits.moving.judged, complaints.len())
     }
 
     #[test]
     fn a_group_is_calm_while_a_majority_of_its_servers_is() {
         let [_, one, two] = groups();
-        let seconds = |group: &RaftGroup, injected: &[Injected]| {
-            let spans = troubled(group, injected).into_iter();
+        let seconds = |group: &RaftGroup, faults: &[Disturbance]| {
+            let spans = troubled(group, faults).into_iter();
             spans.map(|span| (span.start / SECOND, span.end / SECOND)).collect::<Vec<_>>()
         };
         assert_eq!(seconds(&one, &[fault([3], 5..6)]), [], "a minority");
