@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     seed: Option<u64>,
     /// How many groups share the store; they join, leave and give each other shards meanwhile.
     /// Without this, one group has all of it
-    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=9))]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=5))]
     groups: Option<u16>,
     /// How many servers; with --groups, in each of them and for the controller
     #[arg(
