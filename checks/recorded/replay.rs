@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry as Slot;
 
 use model::kv;
 use model::kv::command::{Output, Request};
+use model::kv::session::Seen;
 use model::machine::{Command, Kind, Machine, Standing};
 use model::raft::{Log, Payload};
 use model::replica::{Answer, Message};
@@ -83,16 +84,26 @@ impl<'a> Replay<'a> {
     }
 
     fn request(&mut self, kind: &Kind, command: &Command, request: &'a Request, index: Index) {
-        let first = self.machine.standing(request) == Standing::New;
+        let shards = self.machine.shards().map_or(1, |s| s.config.assignment.len() as u16);
+        let shard = shard_of(request.op.key(), shards);
+        let (client, number) = (request.client, request.number);
+        let first = self.content(shard).is_some_and(|c| c.seen(client, number) == Seen::Not);
         if let Some(Message::Reply(reply)) = self.machine.apply(kind, command).reply
             && let Answer::Done(output) = reply.answer
             && first
         {
-            let shards = self.machine.shards().map_or(1, |s| s.config.assignment.len() as u16);
-            let shard = shard_of(request.op.key(), shards);
             let since = self.serving.get(&shard).copied().unwrap_or_default();
             let effect = Effect { shard, place: Place { since, index }, request, output };
-            self.effects.insert((request.client, request.number), effect);
+            self.effects.insert((client, number), effect);
+        }
+    }
+
+    /// What a shard holds that is served.
+    fn content(&self, shard: ShardId) -> Option<&kv::Machine> {
+        let Some(shards) = self.machine.shards() else { return self.machine.store() };
+        match shards.ownership(shard) {
+            Ownership::Serving(content) => Some(content),
+            Ownership::Awaiting { .. } | Ownership::Leaving { .. } | Ownership::Absent => None,
         }
     }
 

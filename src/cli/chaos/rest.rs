@@ -118,3 +118,50 @@ impl Sharded {
         self.made.iter().zip(pairs).map(|(made, pair)| (made, &pair[0], &pair[1]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::history::Operation;
+    use model::kv::command::{Op, Output, Request};
+    use model::machine::{Command, Kind};
+    use model::raft::{Entry, Log, Payload};
+    use model::types::{NodeId, Term};
+
+    use super::*;
+
+    fn append(number: u64) -> Recorded {
+        let operation = Operation {
+            client: ClientId(1),
+            call: 10 * number,
+            ret: Some(10 * number + 1),
+            op: Op::Append("log".into(), "a;".into()),
+            output: Some(Output::Written),
+        };
+        Recorded { number: RequestId(number), operation, until: 10 * number + 1 }
+    }
+
+    fn log(recorded: &[Recorded]) -> Log<Command> {
+        let entry = |recorded: &Recorded| {
+            let op = recorded.operation.op.clone();
+            let request = Request { client: ClientId(1), number: recorded.number, op };
+            Entry { term: Term(1), payload: Payload::Command(Command::Request(request)) }
+        };
+        recorded.iter().map(entry).collect()
+    }
+
+    /// Three servers that keep these logs, after such a history.
+    fn judged(logs: [&[Recorded]; 3], history: &[Recorded]) -> Result<Rest, Unrest> {
+        let groups = [RaftGroup { kind: Kind::Store, servers: (0..3).collect() }];
+        let logs = (0..).map(NodeId).zip(logs.map(log)).collect();
+        judge(&logs, &groups, history, &[])
+    }
+
+    #[test]
+    fn what_may_still_come_right_is_told_from_what_must_never_be() {
+        let both = [append(1), append(2)];
+        let rest = judged([&both; 3], &both).ok().unwrap();
+        assert!(rest.entries == 2 && rest.sharded.is_none());
+        assert!(matches!(judged([&both, &both[..1], &both], &both), Err(Unrest::Yet(_))));
+        assert!(matches!(judged([&both[..1]; 3], &both), Err(Unrest::Never(_))));
+    }
+}
