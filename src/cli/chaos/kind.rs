@@ -128,10 +128,12 @@ impl Kind {
         }
     }
 
-    /// How long it lasts, in milliseconds. Elections take less than the shorter ones.
+    /// How long it lasts, in milliseconds. Elections take less than the shorter ones. A group is
+    /// away for longer than an operation on what the others have may wait.
     pub(super) fn lasts(self) -> (u64, u64) {
         match self {
-            Self::Kill | Self::KillAll | Self::KillGroup | Self::KillController => (100, 2_000),
+            Self::Kill | Self::KillAll | Self::KillController => (100, 2_000),
+            Self::KillGroup => (2_000, 4_000),
             Self::Pause => (800, 2_500),
             _ if self.separates() => (1_000, 2_500),
             _ => (1_000, 3_000),
