@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use checks::recorded::Recorded;
+use model::history::Operation;
+use model::kv::command::{Key, Op};
 use runtime::client::{Client, Outcome, SessionId};
 use runtime::cluster::Cluster;
 use runtime::rng::Rng;
@@ -18,7 +20,7 @@ use super::board::Board;
 use super::recorder::Recorder;
 use super::workload::{Keys, Workload};
 
-/// Sessions of a client. They share its socket.
+/// Sessions of a client that asks anything. They share its socket.
 const SESSIONS: usize = 4;
 
 /// This one only reads. So it stays with the server that it knows as long as that answers; should a
@@ -33,6 +35,10 @@ const REST: Duration = Duration::from_millis(20);
 /// whether they happened.
 const PATIENCE: Duration = Duration::from_secs(5);
 const IMPATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a session that watches a shard rests, for each shard that there is: so that all of them
+/// together ask two hundred times a second.
+const WATCH_REST: Duration = Duration::from_millis(5);
 
 /// Clients at work.
 pub(super) struct Load {
@@ -53,9 +59,18 @@ impl Load {
     ) -> io::Result<Self> {
         let mut load = Self { board: Arc::clone(board), clients: Vec::new() };
         let mut rng = Rng::seeded(seed);
-        for number in 0..clients {
+        let mixed = |number, rng: &mut Rng| {
+            let workload =
+                Workload::new(format!("c{number}"), keys.clone(), Rng::seeded(rng.next_u64()));
+            Task::Mixed(Box::new(workload))
+        };
+        let mut tasks: Vec<_> = (0..clients).map(|number| mixed(number, &mut rng)).collect();
+        if keys.watched().len() > 1 {
+            tasks.push(Task::Watch(keys.watched().to_vec()));
+        }
+        for (number, task) in tasks.into_iter().enumerate() {
             let client = connect(cluster, faults, rng.next_u64())?;
-            let mut worker = Worker::new(client, number, keys, &mut rng, beginning, board);
+            let mut worker = Worker::new(client, task, &mut rng, beginning, board);
             let work = move || worker.work().map(|()| worker.recorder.finish());
             load.clients.push(threads::spawn(&format!("client {number}"), work)?);
         }
@@ -88,11 +103,56 @@ pub(super) fn connect(
 struct Worker {
     client: Client<Faulty<Udp>>,
     sessions: Vec<(SessionId, Turn)>,
-    workload: Workload,
+    task: Task,
     recorder: Recorder,
     rng: Rng,
     beginning: Instant,
     board: Arc<Board>,
+}
+
+/// What the sessions of a client ask.
+enum Task {
+    /// Anything.
+    Mixed(Box<Workload>),
+    /// Each session asks for a key of its own, one of each shard. The sessions of the others soon
+    /// all wait for the same dead group, and then nobody would see whether the rest is served.
+    Watch(Vec<Key>),
+}
+
+impl Task {
+    fn sessions(&self) -> usize {
+        match self {
+            Self::Mixed(_) => SESSIONS,
+            Self::Watch(keys) => keys.len(),
+        }
+    }
+
+    /// The next operation of a session, and how long to wait for its answer.
+    fn next(&mut self, session: usize, elapsed: Duration, rng: &mut Rng) -> (Op, Duration) {
+        match self {
+            Self::Mixed(workload) => {
+                let reads = session == READER;
+                let op = if reads { workload.read(elapsed) } else { workload.next(elapsed) };
+                (op, if rng.chance(0.2) { IMPATIENCE } else { PATIENCE })
+            }
+            Self::Watch(keys) => (Op::Get(keys[session].clone()), PATIENCE),
+        }
+    }
+
+    fn learn(&mut self, operation: &Operation) {
+        match self {
+            Self::Mixed(workload) => workload.learn(operation),
+            Self::Watch(_) => {} // It asks the same whatever it learns.
+        }
+    }
+
+    /// How long a session rests between two operations.
+    fn rest(&self, rng: &mut Rng) -> Duration {
+        match self {
+            Self::Mixed(_) => rng.duration(&(Duration::ZERO..REST)),
+            Self::Watch(keys) => WATCH_REST * keys.len() as u32,
+        }
+    }
 }
 
 /// What a session is at.
@@ -107,21 +167,16 @@ enum Turn {
 impl Worker {
     fn new(
         mut client: Client<Faulty<Udp>>,
-        number: u16,
-        keys: &Keys,
+        task: Task,
         rng: &mut Rng,
         beginning: Instant,
         board: &Arc<Board>,
     ) -> Self {
         let now = Instant::now();
         Self {
-            sessions: (0..SESSIONS).map(|_| (client.open(), Turn::Rests(now))).collect(),
+            sessions: (0..task.sessions()).map(|_| (client.open(), Turn::Rests(now))).collect(),
             client,
-            workload: Workload::new(
-                format!("c{number}"),
-                keys.clone(),
-                Rng::seeded(rng.next_u64()),
-            ),
+            task,
             recorder: Recorder::new(beginning),
             rng: Rng::seeded(rng.next_u64()),
             beginning,
@@ -154,10 +209,7 @@ impl Worker {
 
     fn call(&mut self, at: usize) {
         let (session, turn) = &mut self.sessions[at];
-        let elapsed = self.beginning.elapsed();
-        let op =
-            if at == READER { self.workload.read(elapsed) } else { self.workload.next(elapsed) };
-        let patience = if self.rng.chance(0.2) { IMPATIENCE } else { PATIENCE };
+        let (op, patience) = self.task.next(at, self.beginning.elapsed(), &mut self.rng);
         *turn = Turn::Waits(Instant::now() + patience);
         self.recorder.call(self.client.id(*session), op.clone());
         self.client.invoke(*session, op);
@@ -172,9 +224,9 @@ impl Worker {
             self.board.heard(leader);
         }
         if let Some(operation) = self.recorder.end(self.client.id(session), outcome) {
-            self.workload.learn(operation);
+            self.task.learn(operation);
         }
-        let rest = self.rng.duration(&(Duration::ZERO..REST));
+        let rest = self.task.rest(&mut self.rng);
         self.sessions[session.index()].1 = Turn::Rests(Instant::now() + rest);
     }
 

@@ -134,7 +134,7 @@ impl Run<'_> {
     fn make_well(&self, fleet: &mut Fleet) -> Result<(), Trouble> {
         fleet.become_as(&World::default())?;
         let mut observer = Observer::connect(fleet.cluster(), Instant::now(), self.interrupted)?;
-        for key in self.keys().registers() {
+        for key in self.keys().watched() {
             observer.demand(&Op::Get(key.clone()))?;
         }
         Ok(())

@@ -31,28 +31,30 @@ pub(super) struct Keys {
     registers: Vec<Key>,
     /// How many of the operations on those are on the hot one.
     hot_share: f64,
+    /// One of them for each shard.
+    watched: Vec<Key>,
 }
 
 impl Keys {
     pub(super) fn of(shards: u16) -> Self {
         let mut empty: BTreeSet<ShardId> = (0..shards).map(ShardId).collect();
-        let mut registers = Vec::new();
+        let (mut registers, mut watched) = (Vec::new(), Vec::new());
         for number in 0.. {
             if number >= REGISTERS && empty.is_empty() {
                 break;
             }
             let key = Key::from(format!("register-{number}"));
-            if empty.remove(&shard_of(&key, shards)) || number < REGISTERS {
-                registers.push(key);
-            }
+            let first = empty.remove(&shard_of(&key, shards));
+            watched.extend(first.then(|| key.clone()));
+            registers.extend((first || number < REGISTERS).then_some(key));
         }
         // While the hot one's shard is on its way the clients are to ask for others, too.
-        Self { registers, hot_share: if shards > 1 { 0.2 } else { 0.5 } }
+        Self { registers, hot_share: if shards > 1 { 0.2 } else { 0.5 }, watched }
     }
 
-    /// Those that are written in every way: at least one of each shard.
-    pub(super) fn registers(&self) -> &[Key] {
-        &self.registers
+    /// One of each shard.
+    pub(super) fn watched(&self) -> &[Key] {
+        &self.watched
     }
 
     /// All that a load of this length may have touched.
@@ -169,11 +171,13 @@ mod tests {
     fn every_shard_has_a_key() {
         for shards in [1, 2, 16, 100] {
             let keys = Keys::of(shards);
-            let used: BTreeSet<_> =
-                keys.registers().iter().map(|key| shard_of(key, shards)).collect();
-            assert_eq!(used.len(), usize::from(shards));
+            let watched: BTreeSet<_> =
+                keys.watched().iter().map(|key| shard_of(key, shards)).collect();
+            assert_eq!(watched.len(), usize::from(shards));
+            assert_eq!(keys.watched().len(), usize::from(shards));
+            assert!(keys.watched().iter().all(|key| keys.registers.contains(key)));
         }
-        assert_eq!(Keys::of(1).registers().len(), 5);
+        assert_eq!(Keys::of(1).registers.len(), 5);
     }
 
     #[test]
