@@ -133,7 +133,7 @@ impl Kind {
     pub(super) fn lasts(self) -> (u64, u64) {
         match self {
             Self::Kill | Self::KillAll | Self::KillController => (100, 2_000),
-            Self::KillGroup => (2_000, 4_000),
+            Self::KillGroup => (3_000, 5_000),
             Self::Pause => (800, 2_500),
             _ if self.separates() => (1_000, 2_500),
             _ => (1_000, 3_000),
