@@ -105,7 +105,7 @@ impl Display for Unsettled {
 /// What is not so.
 pub fn settled(latest: &Configuration, groups: &[Replay<'_>]) -> Result<(), Unsettled> {
     for shards in groups.iter().filter_map(|replay| replay.machine.shards()) {
-        if shards.config != *latest {
+        if *shards.config != *latest {
             return Err(Unsettled::Behind(shards.group, shards.config.num));
         }
         for (shard, owner) in latest.assignment.iter() {

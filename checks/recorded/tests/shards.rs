@@ -1,6 +1,7 @@
 //! The same where two groups share the store, and one gives the other a shard.
 
 use std::slice::from_ref;
+use std::sync::Arc;
 
 use model::kv;
 use model::kv::command::Request;
@@ -44,7 +45,7 @@ fn ask(number: u64, op: Change) -> Request<Change> {
 }
 
 /// Two groups with a shard each; then one of them has both.
-fn configurations() -> [Configuration; 2] {
+fn configurations() -> [Arc<Configuration>; 2] {
     let mut controller = Controller::new(2);
     controller.apply(&ask(1, join()));
     controller.apply(&ask(2, Change::Move(SHARD, NEW)));
@@ -58,7 +59,11 @@ fn configure(nth: usize) -> Command {
 /// All of a shard that holds this.
 fn install(content: &kv::Machine) -> Command {
     let part = Part::of(content, Place::START, usize::MAX);
-    Command::Migration(migration::Entry::Install { shard: SHARD, since: ConfigNum(2), part })
+    Command::Migration(migration::Entry::Install {
+        shard: SHARD,
+        since: ConfigNum(2),
+        part: part.into(),
+    })
 }
 
 fn discard() -> Command {

@@ -1,6 +1,7 @@
 //! The servers at rest: what their logs say, compared with each other and with what was told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use checks::recorded::Recorded;
 use checks::recorded::changes::{self, Asked};
@@ -26,7 +27,7 @@ pub(super) struct Rest {
 #[derive(Debug)]
 pub(super) struct Sharded {
     /// All configurations, in order.
-    pub(super) configurations: Vec<Configuration>,
+    pub(super) configurations: Vec<Arc<Configuration>>,
     /// How each but the first was made, in order.
     pub(super) made: Vec<Made>,
     pub(super) moves: Moves,
