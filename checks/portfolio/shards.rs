@@ -241,7 +241,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::MOVED_IN_PARTS,
             shard_goals::LOGGED_AHEAD,
         ],
-        unique_states: 11_169_030,
+        unique_states: 2_810_498,
     },
     Check {
         name: "move-of-three-full",
@@ -259,7 +259,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::REQUEST_OVERTAKEN,
             shard_goals::ASKED_IN_TWO_GROUPS,
         ],
-        unique_states: 43_294_902,
+        unique_states: 4_766_974,
     },
     Check {
         name: "there-and-back-again",
@@ -318,7 +318,7 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "A second crash, a third term; groups that do what they are told.",
         scope: || bounded(controller(3, 2, 3), |bounds| bounds.restarts = 1),
         goals: &[goals::ALL_DONE, goals::RESTARTED_WITH_LOG, goals::LOGGED_TWICE],
-        unique_states: 47_269_332,
+        unique_states: 7_878_657,
     },
     Check {
         name: "controller-of-three-full",
@@ -327,7 +327,7 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "Crashes, a third term; groups that do what they are told.",
         scope: || controller(3, 2, 5),
         goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::LOGGED_TWICE],
-        unique_states: 9_033_390,
+        unique_states: 1_505_614,
     },
     Check {
         name: "routed",

@@ -116,7 +116,7 @@ impl Sharded {
     /// Each configuration but the first, with the one before it and how it was made.
     pub(super) fn steps(&self) -> impl Iterator<Item = (&Made, &Configuration, &Configuration)> {
         let pairs = self.configurations.windows(2);
-        self.made.iter().zip(pairs).map(|(made, pair)| (made, &pair[0], &pair[1]))
+        self.made.iter().zip(pairs).map(|(made, pair)| (made, &*pair[0], &*pair[1]))
     }
 }
 
