@@ -8,11 +8,12 @@
 //! |---|---|
 //! | [`model::history::judge`] | is there an order that explains every answer? |
 //! | [`appends`] | did each append happen once, and those of a session in their order? |
-//! | [`logs`] | do the servers of a group hold one log, and do these give the answers that were given? |
-//! | [`moves`] | is what a group took over what another gave away, and has each its own in the end? |
+//! | [`logs`] | do a group's servers hold one log, and do these give the answers that were given? |
+//! | [`moves`] | is what a group took what another gave, and has each its own in the end? |
 //! | [`changes`] | has each change of the configuration made the one that it should? |
 //!
-//! The last three apply the logs anew ([`replay`]). [`export`] writes a history down for judges that others have made.
+//! The last three apply the logs anew ([`replay`]). [`export`] writes a history down for judges
+//! that others have made.
 
 pub mod appends;
 pub mod changes;

@@ -1,5 +1,5 @@
-//! Where the shards have been: every move as the logs of both sides have it, and who has what in the
-//! end.
+//! Where the shards have been: every move as the logs of both sides have it, and who has what at
+//! the end.
 //!
 //! [`judge`] holds whenever the servers are stopped, [`settled`] once they have been left in peace.
 

@@ -302,7 +302,8 @@ fn open(
 }
 
 /// Whether a log can be that of what the configuration says the server is. A controller that takes
-/// a group's log for its own would begin with no configuration, and a group with none of its shards.
+/// a group's log for its own would begin with no configuration, and a group with none of its
+/// shards.
 fn is_of_its_role(cluster: &Cluster, node: NodeId, storage: &Storage) -> bool {
     let (kind, _) = cluster.role(node);
     storage.log.iter().all(|entry| match &entry.payload {

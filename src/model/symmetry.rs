@@ -1,12 +1,11 @@
 //! Servers under other names.
 //!
-//! Raft breaks no symmetry: nothing in it compares the servers' names. So two states that differ in
-//! names only have the same future, by other names, and a checker needs to look at one of them. The
-//! same holds for the servers of one group among several: everybody else knows a group by all of its
-//! servers, and that set has no other names. Groups have names that administrators use, and keep
-//! them.
-//! Clients have scripts of their own and keep their names; a client that asks one server first
-//! breaks the symmetry ([`crate::system::Reductions::any_server`]).
+//! Raft breaks no symmetry: nothing in it compares the servers' names. So two states that differ
+//! in names only have the same future, by other names, and a checker needs to look at one of them.
+//! The same holds for the servers of one group among several: everybody else knows a group by all
+//! of its servers, and that set has no other names. Groups have names that administrators use, and
+//! keep them. Clients have scripts of their own and keep their names; a client that asks one
+//! server first breaks the symmetry ([`crate::system::Reductions::any_server`]).
 
 use crate::node::{Node, Storage};
 use crate::raft::Role;

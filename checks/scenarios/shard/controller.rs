@@ -20,7 +20,7 @@ fn controller() -> World {
 fn groups_that_come_and_go_share_all_shards_evenly() {
     let world = controller();
     let mut admin = world.administrator();
-    assert_eq!(admin.latest(), Configuration::initial(SHARDS));
+    assert_eq!(admin.latest(), Configuration::initial(SHARDS).into());
     assert_eq!(admin.change(join(&[1])), ConfigNum(1));
     expect_even(&admin.latest(), &[1]);
     assert_eq!(admin.change(join(&[2])), ConfigNum(2));

@@ -1,5 +1,7 @@
 //! A client of the controller of a world.
 
+use std::sync::Arc;
+
 use model::shard::config::{Configuration, Refusal};
 use model::shard::controller::{Change, Outcome as Answer};
 use model::types::{ConfigNum, GroupId, ShardId};
@@ -42,12 +44,12 @@ impl<'w> Administrator<'w> {
     }
 
     /// The latest configuration.
-    pub fn latest(&mut self) -> Configuration {
+    pub fn latest(&mut self) -> Arc<Configuration> {
         self.query(None)
     }
 
     /// The configuration with this number, or the latest if there is none such.
-    pub fn query(&mut self, num: Option<u64>) -> Configuration {
+    pub fn query(&mut self, num: Option<u64>) -> Arc<Configuration> {
         match self.ask(Change::Query(num.map(ConfigNum))) {
             Answer::Configuration(configuration) => configuration,
             answer @ (Answer::Changed(_) | Answer::Refused(_)) => panic!("a query made {answer:?}"),

@@ -1,5 +1,7 @@
 //! Groups that share the store of a world, and what each has of it.
 
+use std::sync::Arc;
+
 use model::kv::command::Key;
 use model::replica::{Machine, Replica};
 use model::shard::config::Configuration;
@@ -55,7 +57,7 @@ impl World {
 
     /// The latest configuration that any server knows of.
     #[must_use]
-    pub fn latest(&self) -> Configuration {
+    pub fn latest(&self) -> Arc<Configuration> {
         let known = |server| self.look(server, |view| reached(&view.replica.machine).cloned());
         let known = self.servers().into_iter().filter_map(known);
         known.max_by_key(|config| config.num).expect("a controller")
@@ -127,7 +129,7 @@ impl World {
 }
 
 /// The configuration that a server has reached, if it keeps any.
-pub fn reached(machine: &Machine) -> Option<&Configuration> {
+pub fn reached(machine: &Machine) -> Option<&Arc<Configuration>> {
     let of_controller = machine.controller().map(Controller::latest);
     of_controller.or_else(|| machine.shards().map(|shards| &shards.config))
 }

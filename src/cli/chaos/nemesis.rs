@@ -23,8 +23,8 @@ pub(super) struct Injected {
     pub(super) kind: Kind,
     /// When it was in effect everywhere, since the beginning.
     pub(super) begin: Duration,
-    /// From when to when it was in effect anywhere, and the servers that were killed or stood still,
-    /// or whose datagrams it was about.
+    /// From when to when it was in effect anywhere, and the servers that were killed or stood
+    /// still, or whose datagrams it was about.
     pub(super) disturbance: Disturbance,
     /// How many datagrams or servers it has befallen.
     pub(super) effect: u64,

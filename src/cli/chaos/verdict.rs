@@ -19,8 +19,8 @@ const LEAST_RATE: f64 = 10.0;
 /// The least that shards with keys must move, in moves a second: fifty in two minutes.
 const LEAST_MOVES_RATE: f64 = 50.0 / 120.0;
 
-/// Of how many operations a second the waits must have been judged, on shards that moved as on those
-/// that did not.
+/// Of how many operations a second the waits must have been judged, on shards that moved as on
+/// those that did not.
 const LEAST_JUDGED_RATE: f64 = 1.0;
 
 /// How a run has ended.

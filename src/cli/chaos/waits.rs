@@ -1,13 +1,14 @@
 //! How long operations waited while majorities were up.
 //!
 //! A server is *disturbed* from the beginning of a fault that befalls it until [`SETTLING`] after
-//! its end; one of the network befalls all, and so does a standstill of the machine. A group is *calm* while a majority of its servers is
-//! not disturbed: so when all servers of another group are killed, and when one of its own is.
+//! its end; one of the network befalls all, and so does a standstill of the machine. A group is
+//! *calm* while a majority of its servers is not disturbed: so when all servers of another group
+//! are killed, and when one of its own is.
 //!
-//! An operation on a shard that was [moving](Tenures::moving) while it waited must be answered within
-//! [`Waits::MOVING`], if meanwhile all groups and the controller were calm; any other within
-//! [`Waits::UNAFFECTED`], if meanwhile the owner was. Nothing is said of operations that met
-//! anything else, nor of those that were given up sooner.
+//! An operation on a shard that was [moving](Tenures::moving) while it waited must be answered
+//! within [`Waits::MOVING`], if meanwhile all groups and the controller were calm; any other
+//! within [`Waits::UNAFFECTED`], if meanwhile the owner was. Nothing is said of operations that
+//! met anything else, nor of those that were given up sooner.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
