@@ -13,8 +13,8 @@ pub(super) enum Kind {
     Delay,
     /// Datagrams arrive with a flipped bit.
     Corruption,
-    /// A minority of the servers, with groups of each group's, and the others do not hear each
-    /// other.
+    /// A minority of the servers, of each group if there are several, and the others do not hear
+    /// each other.
     Split,
     /// The servers of one group, or of the controller, and all others do not hear each other.
     Rift,
