@@ -53,7 +53,7 @@ pub struct Limits {
     /// The receiver's socket buffer must hold a few of them.
     pub burst: usize,
     /// How long a full burst takes up, if the receiver's socket buffer is as small as usual; one of
-    /// half the size, half as long. See [`Self::paced_for`].
+    /// half the size, half as long. Up to four times as fast for larger buffers.
     pub burst_interval: Duration,
     /// How much to hold of large messages that have arrived in part.
     pub assembly: Assembly,
