@@ -1,9 +1,7 @@
 //! `shardwright bench cluster`: puts and gets on a cluster of its own.
 
 use std::error::Error;
-use std::fs;
 use std::io::{IsTerminal, stdout};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -12,7 +10,7 @@ use model::kv::command::MAX_VALUE_BYTES;
 use runtime::load::{self, Kind, Load, Measured};
 use serde_json::{Value, json};
 
-use super::site::{self, Layout, Site};
+use super::site::{self, Options, Site};
 use crate::cli::{Exit, complain};
 
 /// What share of the time measured to spend before it on warming up.
@@ -54,22 +52,11 @@ pub(crate) struct Arguments {
     /// is no controller
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     groups: Option<u16>,
-    /// How many servers, in each group and for the controller if there are groups
-    #[arg(long, value_name = "N", default_value_t = 3,
-        value_parser = clap::value_parser!(u16).range(1..=9))]
-    servers: u16,
     /// Acknowledge what a majority has on disk; the default
     #[arg(long, conflicts_with = "memory")]
     durable: bool,
-    /// Acknowledge what a majority has in memory
-    #[arg(long)]
-    memory: bool,
-    /// Where the servers keep their data; a temporary directory below this one if not given
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Write the results to this file, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Exit {
@@ -87,9 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
-    let Arguments { groups, servers, memory, .. } = *arguments;
-    let layout = Layout { groups, servers, memory };
-    let site = Site::found(arguments.data.as_deref(), layout)?;
+    let site = Site::found(&arguments.options, arguments.groups)?;
 
     let load = arguments.load();
     let mut phases = Vec::new();
@@ -104,10 +89,7 @@ fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let work = site.servers.stop()?;
     println!("{}", arguments.describe());
     println!("{}", table(&phases));
-    if let Some(file) = &arguments.json {
-        fs::write(file, serde_json::to_string_pretty(&arguments.json(&phases, &work))?)
-            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    }
+    arguments.options.write(&arguments.json(&phases, &work))?;
     let failed = phases.iter().any(|(_, measured)| measured.failed > 0);
     Ok(if failed { Exit::Failed } else { Exit::Ok })
 }
@@ -125,13 +107,9 @@ impl Arguments {
         }
     }
 
-    fn storage(&self) -> &'static str {
-        if self.memory { "memory" } else { "durable" }
-    }
-
     fn describe(&self) -> String {
-        let Self { clients, sockets, value_bytes, keys, servers, .. } = self;
-        let storage = self.storage();
+        let Self { clients, sockets, value_bytes, keys, options, .. } = self;
+        let (servers, storage) = (options.servers, options.storage());
         let groups = self.groups.map_or_else(String::new, |groups| format!("{groups} groups of "));
         format!(
             "{groups}{servers} servers, {storage}; {clients} clients over {sockets} sockets, \
@@ -159,8 +137,8 @@ impl Arguments {
             .collect();
         json!({
             "groups": self.groups,
-            "servers": self.servers,
-            "storage": self.storage(),
+            "servers": self.options.servers,
+            "storage": self.options.storage(),
             "clients": self.clients,
             "sockets": self.sockets,
             "value_bytes": self.value_bytes,

@@ -1,9 +1,7 @@
 //! `shardwright bench migration`: a shard moves from group to group while clients go on.
 
 use std::error::Error;
-use std::fs;
 use std::io::{IsTerminal, stdout};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -17,7 +15,7 @@ use runtime::load::{self, Kind, Load, Measured};
 use runtime::transport::Wait;
 use serde::Serialize;
 
-use super::site::{Layout, Site, keys_of};
+use super::site::{Options, Site, keys_of};
 use crate::cli::admin::Console;
 use crate::cli::{Exit, complain};
 
@@ -65,19 +63,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 5,
         value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// How many servers each of the two groups has, and the controller
-    #[arg(long, value_name = "N", default_value_t = 3,
-        value_parser = clap::value_parser!(u16).range(1..=9))]
-    servers: u16,
-    /// Acknowledge what a majority has in memory
-    #[arg(long)]
-    memory: bool,
-    /// Where the servers keep their data; a temporary directory below this one if not given
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Write the results to this file, too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
 }
 
 /// What was measured of one move.
@@ -129,9 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { servers, memory, .. } = *arguments;
-    let layout = Layout { groups: Some(2), servers, memory };
-    let mut bench = Bench::new(arguments, Site::found(arguments.data.as_deref(), layout)?)?;
+    let mut bench = Bench::new(arguments, Site::found(&arguments.options, Some(2))?)?;
     bench.fill()?;
     let mut moves = Vec::new();
     for _ in 0..arguments.moves {
@@ -140,11 +125,7 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     bench.bar.finish_and_clear();
     println!("{}", arguments.describe());
     println!("{}", table(&moves));
-    if let Some(file) = &arguments.json {
-        fs::write(file, serde_json::to_string_pretty(&moves)?)
-            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    }
-    Ok(())
+    arguments.options.write(&moves)
 }
 
 /// Two groups, and a shard that goes from one to the other.
@@ -302,8 +283,8 @@ fn done<T>(outcome: &Outcome<T>) -> Result<(), &'static str> {
 
 impl Arguments {
     fn describe(&self) -> String {
-        let Self { mib, value_bytes, clients, servers, .. } = self;
-        let storage = if self.memory { "memory" } else { "durable" };
+        let Self { mib, value_bytes, clients, options, .. } = self;
+        let (servers, storage) = (options.servers, options.storage());
         format!(
             "2 groups of {servers} servers, {storage}; a shard of {mib} MiB in values of \
              {value_bytes} bytes; {clients} clients on the others"

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::kv::command::{Key, Op};
@@ -12,6 +12,7 @@ use model::shard::route::shard_of;
 use model::types::ShardId;
 use runtime::client::{Client, Outcome};
 use runtime::cluster::{Cluster, DEFAULT_SHARDS, Sharding};
+use serde::Serialize;
 use tempfile::TempDir;
 
 use super::servers::Servers;
@@ -21,16 +22,38 @@ use crate::cli::up;
 /// How long a new cluster may take to elect a leader.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
-/// What a benchmark runs on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
-    /// How many groups share the store; `None` if one group has all of it and there is no
-    /// controller.
-    pub(super) groups: Option<u16>,
-    /// How many servers each group has, and the controller.
+/// What a benchmark runs on, and where its results go.
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// How many servers, in each group and for the controller if there are groups
+    #[arg(long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=9))]
     pub(super) servers: u16,
-    /// Whether they keep everything in memory.
-    pub(super) memory: bool,
+    /// Acknowledge what a majority has in memory
+    #[arg(long)]
+    memory: bool,
+    /// Where the servers keep their data; a temporary directory below this one if not given
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Write the results to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Options {
+    /// The word for where the servers keep what they acknowledge.
+    pub(super) fn storage(&self) -> &'static str {
+        if self.memory { "memory" } else { "durable" }
+    }
+
+    /// Writes the results to where they are wanted, if anywhere.
+    pub(super) fn write(&self, results: &impl Serialize) -> Result<(), Box<dyn Error>> {
+        if let Some(file) = &self.json {
+            fs::write(file, serde_json::to_string_pretty(results)?)
+                .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+        }
+        Ok(())
+    }
 }
 
 /// A cluster that runs. It is gone when this is.
@@ -42,13 +65,14 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// A new cluster with its files in `data`, or in a temporary directory below this one, which
-    /// serves all shards.
-    pub(super) fn found(data: Option<&Path>, layout: Layout) -> Result<Self, Box<dyn Error>> {
-        let (folder, directory) = match data {
+    /// A new cluster of so many groups, or of one group without a controller, which serves all
+    /// shards.
+    pub(super) fn found(options: &Options, groups: Option<u16>) -> Result<Self, Box<dyn Error>> {
+        let Options { servers, memory, .. } = *options;
+        let (folder, directory) = match &options.data {
             Some(data) => {
                 prepare(data)?;
-                (data.to_owned(), None)
+                (data.clone(), None)
             }
             None => {
                 let directory =
@@ -57,7 +81,6 @@ impl Site {
                 (directory.path().to_owned(), Some(directory))
             }
         };
-        let Layout { groups, servers, memory } = layout;
         let sharding = groups.map(|groups| Sharding::even(groups, servers, DEFAULT_SHARDS));
         let nodes = sharding.as_ref().map_or(servers, |sharding| sharding.nodes() as u16);
         let config = folder.join(up::CONFIG);
