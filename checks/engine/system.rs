@@ -11,6 +11,7 @@ use model::replica::Message;
 use model::symmetry;
 use model::system::{History, Host, HostState, Reductions, Scope, is_dead};
 use model::types::NodeId;
+use stateright::actor::Id;
 
 /// The system of `scope` for the checker, with what is promised of it.
 #[must_use]
@@ -85,7 +86,7 @@ impl Symmetry<Host, History> for Servers {
 }
 
 fn node(renaming: &Renaming, server: NodeId) -> NodeId {
-    NodeId(renaming.index(usize::from(server.0)) as u16)
+    NodeId(usize::from(renaming.of(Id::from(usize::from(server.0)))) as u16)
 }
 
 fn property(promise: &properties::Property) -> Property<Host, History> {

@@ -306,10 +306,11 @@ fn open(
 /// shards.
 fn is_of_its_role(cluster: &Cluster, node: NodeId, storage: &Storage) -> bool {
     let (kind, _) = cluster.role(node);
-    storage.log.iter().all(|entry| match &entry.payload {
-        Payload::Command(command) => kind.may_log(node, command),
-        Payload::Noop => true,
-    })
+    let commands = storage.log.iter().filter_map(|entry| match &entry.payload {
+        Payload::Command(command) => Some(command),
+        Payload::Noop => None,
+    });
+    kind.may_log(node, commands)
 }
 
 fn actor(cluster: &Cluster, node: u16, limits: Limits) -> NodeActor {

@@ -80,9 +80,23 @@ pub struct Applied {
 }
 
 impl Kind {
-    /// Whether a server that keeps this can have logged the command.
+    /// Whether a server that keeps this can have logged the commands, in this order. A group logs no
+    /// request before it has a configuration.
     #[must_use]
-    pub fn may_log(&self, server: NodeId, command: &Command) -> bool {
+    pub fn may_log<'a>(
+        &self,
+        server: NodeId,
+        commands: impl IntoIterator<Item = &'a Command>,
+    ) -> bool {
+        let mut commands = commands.into_iter().peekable();
+        let is_first_request = |command: &&Command| matches!(command, Command::Request(_));
+        if matches!(self, Self::Group(_)) && commands.next_if(is_first_request).is_some() {
+            return false;
+        }
+        commands.all(|command| self.knows(server, command))
+    }
+
+    fn knows(&self, server: NodeId, command: &Command) -> bool {
         match (self, command) {
             (Self::Group(own), Command::Migration(Entry::Configure(config))) => {
                 let of = config.groups.iter().find(|(_, servers)| servers.contains(server));

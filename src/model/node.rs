@@ -222,11 +222,12 @@ fn tell_session<S: Service>(
     message: Message,
     fx: &mut client::Effects<Storage>,
 ) {
-    match (from, message) {
-        (Address::Server(from), Message::Migration(migration::Message::Configuration(config))) => {
+    let Address::Server(from) = from else { return }; // Sessions have nothing to say to each other.
+    match message {
+        Message::Migration(migration::Message::Configuration(config)) => {
             session.on_configuration(from, &config, fx);
         }
-        (Address::Server(_), message) => {
+        message => {
             // What is not for this kind of session has no effect.
             let ended = S::told(message).and_then(|reply| session.on_reply(reply, fx));
             match ended {
@@ -237,7 +238,6 @@ fn tell_session<S: Service>(
                 None => {}
             }
         }
-        (Address::Client(_), _) => {} // Sessions have nothing to say to each other.
     }
 }
 

@@ -160,6 +160,9 @@ pub struct Replica {
 /// Most requests that a leader holds for shards on their way.
 const MAX_HELD: usize = 1_024;
 
+/// Most bytes of them.
+const MAX_HELD_BYTES: usize = 16 << 20;
+
 impl Replica {
     /// A replica as it starts, for the first time or after a crash: what was applied is applied
     /// again as it is learnt to be committed.
@@ -253,9 +256,7 @@ impl Replica {
             return;
         }
         if is_early {
-            if self.held.len() < MAX_HELD || self.held.contains_key(&client) {
-                self.held.insert(client, S::command(request));
-            }
+            self.hold(S::command(request), client, number);
             return;
         }
         if self.accepted.get(&client).is_some_and(|accepted| *accepted >= number) {
@@ -359,6 +360,16 @@ impl Replica {
         }
     }
 
+    /// Keeps a request until its shard has arrived, unless there are too many.
+    fn hold(&mut self, command: Command, client: ClientId, number: RequestId) {
+        let before = self.held.get(&client).and_then(Command::asked_by);
+        let bytes: usize = self.held.values().chain([&command]).map(raft::Command::bytes).sum();
+        let is_newer = before.is_none_or(|(_, before)| before < number);
+        if is_newer && self.held.len() < MAX_HELD && bytes <= MAX_HELD_BYTES {
+            self.held.insert(client, command);
+        }
+    }
+
     /// Takes up the requests that had to wait for a shard; some may have to wait for another.
     fn take_up_held(&mut self, setup: &Setup, fx: &mut Effects) {
         for command in std::mem::take(&mut self.held).into_values() {
@@ -380,6 +391,7 @@ impl Replica {
             said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
         };
         let mut has_arrived = false;
+        let mut parts: BTreeMap<_, usize> = BTreeMap::new();
         for entry in self.raft.log().range(self.applied, self.raft.commit) {
             self.applied = self.applied.next();
             let Payload::Command(command) = &entry.payload else { continue };
@@ -395,22 +407,41 @@ impl Replica {
                     fx.send(client, reply);
                 }
             }
-            if leads {
-                say(said, fx);
-                if let (Command::Migration(entry), Machine::Group(shards)) =
-                    (command, &self.machine)
-                {
-                    say(shards.ask_ahead(entry, &pending(&self.raft, self.applied)), fx);
+            match (command, &self.machine) {
+                (Command::Migration(entry), Machine::Group(_)) if leads => {
+                    say(said, fx);
+                    if let Some(part) = entry.part_of() {
+                        *parts.entry(part).or_default() += 1;
+                    }
                 }
+                // What another leader's requests have made the groups have heard, or will ask for.
+                (Command::Change(_), Machine::Controller(_)) if answers(entry.term) => {
+                    say(said, fx);
+                }
+                (
+                    Command::Request(_) | Command::Change(_) | Command::Migration(_),
+                    Machine::Store(_) | Machine::Group(_) | Machine::Controller(_),
+                ) => {}
             }
         }
         assert_eq!(self.applied, self.raft.commit, "all that is committed is applied");
+        if let Machine::Group(shards) = &self.machine {
+            for (part, applied) in parts {
+                say(shards.ask_ahead(part, applied, &self.pending()), fx);
+            }
+        }
         has_arrived
     }
 
     /// What of migration stands in the log and is not applied.
     fn pending(&self) -> Vec<&migration::Entry> {
-        pending(&self.raft, self.applied)
+        let entries = self.raft.log().range(self.applied, self.raft.last().index);
+        entries
+            .filter_map(|entry| match &entry.payload {
+                Payload::Command(Command::Migration(entry)) => Some(entry),
+                Payload::Command(Command::Request(_) | Command::Change(_)) | Payload::Noop => None,
+            })
+            .collect()
     }
 
     /// Says what the leader of a group has to say about its shards.
@@ -422,17 +453,6 @@ impl Replica {
             said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
         }
     }
-}
-
-/// What of migration stands in the log behind `applied`.
-fn pending(raft: &raft::State<Command>, applied: Index) -> Vec<&migration::Entry> {
-    let entries = raft.log().range(applied, raft.last().index);
-    entries
-        .filter_map(|entry| match &entry.payload {
-            Payload::Command(Command::Migration(entry)) => Some(entry),
-            Payload::Command(Command::Request(_) | Command::Change(_)) | Payload::Noop => None,
-        })
-        .collect()
 }
 
 impl Debug for Replica {

@@ -10,8 +10,6 @@
 use crate::node::{Node, Storage};
 use crate::raft::Role;
 use crate::replica::{Answer, Message};
-use crate::shard::config::Refusal;
-use crate::shard::controller::Outcome;
 use crate::system::HostState;
 use crate::types::NodeId;
 
@@ -37,10 +35,8 @@ pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message 
         // They name no server, or all those of a group.
         Message::Raft(_) | Message::Request(_) | Message::Change(_) | Message::Migration(_) => {}
         Message::Outcome(reply) => match &mut reply.answer {
-            Answer::Redirect(server)
-            | Answer::Done(Outcome::Refused(Refusal::ServerTaken(server))) => {
-                *server = rename(*server);
-            }
+            Answer::Redirect(leader) => *leader = rename(*leader),
+            // A refusal names the first of some servers: such are not of the system.
             Answer::Done(_) | Answer::Refused | Answer::Elsewhere(_) => {}
         },
         Message::Reply(reply) => match &mut reply.answer {

@@ -40,7 +40,9 @@ enum State {
     Arriving,
     /// Its owner has not heard yet that it is to have it.
     Waiting,
-    /// Nobody in its owner's group says.
+    /// Its owner has no leader; what is said of it one of its servers says.
+    NoLeader,
+    /// Nobody in its owner's group says anything.
     NoAnswer,
 }
 
@@ -51,6 +53,7 @@ impl State {
             Self::Serving => "serving",
             Self::Arriving => "arriving",
             Self::Waiting => "waiting",
+            Self::NoLeader => "no leader",
             Self::NoAnswer => "no answer",
         }
     }
@@ -123,6 +126,7 @@ impl Shard {
         let state = match (owner, own, held.map(|holding| holding.phase)) {
             (None, _, _) => State::Unowned,
             (Some(_), None, _) => State::NoAnswer,
+            (Some(_), Some(holdings), _) if !holdings.leads => State::NoLeader,
             (Some(_), Some(_), Some(Phase::Serving)) => State::Serving,
             (Some(_), Some(_), Some(Phase::Awaiting)) => State::Arriving,
             (Some(_), Some(_), Some(Phase::Absent | Phase::Leaving) | None) => State::Waiting,
@@ -187,6 +191,14 @@ mod tests {
             assert_eq!((shard.state, shard.bytes), (state, bytes), "{shard:?}");
             assert_eq!(shard.progress(), progress, "{shard:?}");
         }
+    }
+
+    #[test]
+    fn a_group_without_a_leader_serves_nothing() {
+        let of_follower = Holdings { leads: false, ..holdings(&[(0, Phase::Serving, 8)]) };
+        let told = BTreeMap::from([(GroupId(1), of_follower)]);
+        let shard = Shard::of(ShardId(0), Some(GroupId(1)), &told);
+        assert_eq!((shard.state, shard.bytes), (State::NoLeader, Some(8)));
     }
 
     #[test]

@@ -136,8 +136,12 @@ impl Kind {
             Self::Kill | Self::KillAll | Self::KillController => (100, 2_000),
             Self::KillGroup => (3_000, 5_000),
             Self::Pause => (800, 2_500),
-            _ if self.separates() => (1_000, 2_500),
-            _ => (1_000, 3_000),
+            Self::Split | Self::Rift | Self::Isolation | Self::Deafness | Self::Muteness => {
+                (1_000, 2_500)
+            }
+            Self::Loss | Self::Duplication | Self::Reordering | Self::Delay | Self::Corruption => {
+                (1_000, 3_000)
+            }
         }
     }
 }

@@ -126,7 +126,7 @@ impl Sharding {
     fn print(&self) {
         let Self { configurations, moves, moves_of_keys, waits } = self;
         println!(
-            "{configurations} configurations, balanced; {} moves of shards, {} with keys",
+            "{configurations} configurations, each as asked for; {} moves of shards, {} with keys",
             HumanCount(*moves as u64),
             HumanCount(*moves_of_keys as u64),
         );

@@ -97,7 +97,19 @@ fn victim(kind: Kind, groups: &[RaftGroup], rng: &mut Rng) -> Victim {
         .filter(|&group| match kind {
             Kind::KillGroup => with_shards(&groups[group]),
             Kind::KillController => !with_shards(&groups[group]),
-            _ => true,
+            Kind::Loss
+            | Kind::Duplication
+            | Kind::Reordering
+            | Kind::Delay
+            | Kind::Corruption
+            | Kind::Split
+            | Kind::Rift
+            | Kind::Isolation
+            | Kind::Deafness
+            | Kind::Muteness
+            | Kind::Kill
+            | Kind::KillAll
+            | Kind::Pause => true,
         })
         .collect();
     let group = eligible[rng.index(eligible.len())];

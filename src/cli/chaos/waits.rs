@@ -70,7 +70,9 @@ impl Waits {
         for recorded in history {
             let (call, shard) = (recorded.operation.call, tenures.shard(recorded));
             let waited = recorded.until - call;
-            let moving = tenures.moving(shard, call..recorded.until);
+            // What begins to move only when it has waited for too long was not moving.
+            let in_time = recorded.until.min(call + nanoseconds(Self::UNAFFECTED));
+            let moving = tenures.moving(shard, call..in_time);
             let (wait, whom, limit, state) = if moving {
                 let limit = nanoseconds(Self::MOVING);
                 (&mut waits.moving, Whom::All, limit, "which was moving")

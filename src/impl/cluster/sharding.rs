@@ -3,7 +3,7 @@
 //! ```toml
 //! [sharding]
 //! shards = 16                 # how many parts the keys are cut into; it never changes
-//! part_bytes = 262144         # about how many bytes of a shard go into one message
+//! part_bytes = 131072         # about how many bytes of a shard go into one message
 //! controller = [0, 1, 2]      # the nodes that say which group has which of them
 //!
 //! [[sharding.group]]
@@ -28,7 +28,7 @@ pub const DEFAULT_SHARDS: u16 = 16;
 const DEFAULT_PART_BYTES: usize = 128 << 10;
 
 /// With the largest value on top this still fits a message.
-const MAX_PART_BYTES: usize = 2 << 20;
+const MAX_PART_BYTES: usize = 1 << 20;
 
 /// Who is who in a cluster whose store several groups share. Every node has one place.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -175,8 +175,8 @@ mod tests {
         };
         assert_eq!(even().check(3), Ok(()));
         assert!(changed(|s| s.shards = 0).contains("at least one shard"));
-        assert!(changed(|s| s.part_bytes = 0).contains("from 1 to 2097152"));
-        assert!(changed(|s| s.part_bytes = 4 << 20).contains("from 1 to 2097152"));
+        assert!(changed(|s| s.part_bytes = 0).contains("from 1 to 1048576"));
+        assert!(changed(|s| s.part_bytes = 4 << 20).contains("from 1 to 1048576"));
         assert!(changed(|s| s.controller.clear()).contains("the controller has no nodes"));
         assert!(changed(|s| s.group[0].id = 2).contains("two groups have one id"));
         assert!(changed(|s| s.group[1].nodes.push(9)).contains("group 2 lists node 9"));

@@ -1,8 +1,8 @@
 //! How shards move between groups while clients go on: what the leaders of groups say to the
 //! controller and to each other, and what they log.
 //!
-//! 1. A leader asks for the next configuration ([`Message::Ask`]) and logs it
-//!    ([`Entry::Configure`]). From that entry on a shard that goes is frozen, and one that comes is
+//! 1. The controller tells the groups of a new configuration ([`Message::Configuration`]); a leader
+//!    asks for what it has missed ([`Message::Ask`]). It logs the next one ([`Entry::Configure`]). From that entry on a shard that goes is frozen, and one that comes is
 //!    awaited.
 //! 2. The new owner says how far it has the shard ([`Message::Want`]), and the former one sends the
 //!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). While a part is
@@ -18,7 +18,7 @@
 //! A part goes from any leader of the one group to the leader of the other that asked for it. That
 //! a shard is there to the end it says only when that is applied; for the next part it asks when it
 //! has logged one, as long as no more than one is logged and not applied. So replication and
-//! transfer go side by side, and clients of the group wait behind two parts at most.
+//! transfer go side by side, and clients of the group wait behind two parts of each shard at most.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub enum Message {
     /// latest, which it needs if that has at least this number. If there is none yet it is not
     /// answered.
     Ask(ConfigNum),
-    /// The controller answers.
+    /// The controller answers, or tells the groups of a new one.
     Configuration(Arc<Configuration>),
     /// The former owner still has a shard: how far is the new one?
     Offer {
@@ -95,6 +95,17 @@ pub enum Entry {
         /// The configuration that moved it.
         since: ConfigNum,
     },
+}
+
+impl Entry {
+    /// The shard that it is part of, and the configuration that moves that.
+    #[must_use]
+    pub fn part_of(&self) -> Option<(ShardId, ConfigNum)> {
+        match self {
+            Self::Install { shard, since, .. } => Some((*shard, *since)),
+            Self::Configure(_) | Self::Discard { .. } => None,
+        }
+    }
 }
 
 /// What a leader does about a message.
@@ -206,10 +217,12 @@ impl Shards {
     ) -> Response {
         match self.ownership(shard) {
             Ownership::Awaiting { servers, since, place, .. }
-                if *since == config
-                    && **logged(pending, shard, config).last().unwrap_or(&place) == part.from
-                    && servers.contains(from) =>
+                if *since == config && servers.contains(from) =>
             {
+                let logged = logged(pending, shard, config);
+                if logged.len() > 1 || **logged.last().unwrap_or(&place) != part.from {
+                    return Response::Ignore; // It has enough to replicate, or has that part.
+                }
                 let next = Message::Want { shard, since: config, from: part.to.clone() };
                 let asks = part.from == *place && part.to != Place::End;
                 let entry = Entry::Install { shard, since: config, part };
@@ -218,7 +231,7 @@ impl Shards {
             Ownership::Absent
             | Ownership::Serving(_)
             | Ownership::Awaiting { .. }
-            | Ownership::Leaving { .. } => Response::Ignore, // It has that part already.
+            | Ownership::Leaving { .. } => Response::Ignore, // It has all of it, or will ask.
         }
     }
 
@@ -249,15 +262,24 @@ impl Shards {
         said
     }
 
-    /// What a leader has to say when it has applied an entry and these follow: if it was a part and
-    /// one more is logged, it can do with another.
+    /// What a leader has to say when it has applied so many parts of a shard at once and these
+    /// entries follow: whether it can do with another. When it logged the last of them it has asked
+    /// for the next, unless another was open then.
     #[must_use]
-    pub fn ask_ahead(&self, entry: &Entry, pending: &Pending<'_>) -> Said {
+    pub fn ask_ahead(
+        &self,
+        (shard, since): (ShardId, ConfigNum),
+        applied: usize,
+        pending: &Pending<'_>,
+    ) -> Said {
         let mut said = Vec::new();
-        if let Entry::Install { shard, since, .. } = entry
-            && let [to] = logged(pending, *shard, *since)[..]
-        {
-            self.ask_for(*shard, to, &mut said);
+        match (self.ownership(shard), &logged(pending, shard, since)[..]) {
+            (Ownership::Awaiting { .. }, [to]) => self.ask_for(shard, to, &mut said),
+            (Ownership::Awaiting { place, .. }, []) if applied > 1 => {
+                self.ask_for(shard, place, &mut said);
+            }
+            (Ownership::Awaiting { .. }, _)
+            | (Ownership::Absent | Ownership::Serving(_) | Ownership::Leaving { .. }, _) => {}
         }
         said
     }
@@ -281,7 +303,9 @@ impl Shards {
         for (shard, ownership) in self.iter() {
             if let Ownership::Awaiting { since, place, .. } = ownership {
                 let logged = logged(pending, shard, *since);
-                self.ask_for(shard, logged.last().unwrap_or(&place), said);
+                if logged.len() < 2 {
+                    self.ask_for(shard, logged.last().unwrap_or(&place), said);
+                }
             }
         }
         self.ask_for_next(group, said);

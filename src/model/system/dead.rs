@@ -146,10 +146,9 @@ fn migration_is_dead(shards: &Shards, message: &migration::Message) -> bool {
             };
             reached >= *since && !wanted
         }
-        migration::Message::Ask(_)
-        | migration::Message::Inspect
-        | migration::Message::Holdings(_) => true,
-        migration::Message::Offer { .. } => false, // It is answered at any time.
+        migration::Message::Ask(_) | migration::Message::Holdings(_) => true,
+        // They are answered at any time.
+        migration::Message::Offer { .. } | migration::Message::Inspect => false,
     }
 }
 

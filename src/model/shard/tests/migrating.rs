@@ -197,15 +197,21 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     assert_eq!(hears(&first, key, &[]), logs(key, Some(want(to(key)))));
     assert_eq!(hears(&first, key, &[key]), Response::Ignore, "it is logged");
     assert_eq!(hears(&first, session, &[key]), logs(session, None), "two are enough");
-    let again = first.say_again(&small(1), &[key, session]);
-    assert_eq!(again, [(SERVERS[1], want(to(session)))], "it asks for what is not logged");
+    let again = first.say_again(&small(1), &[key]);
+    assert_eq!(again, [(SERVERS[1], want(to(key)))], "it asks for what is not logged");
+    assert_eq!(first.say_again(&small(1), &[key, session]), [], "two are enough");
+    assert_eq!(hears(&first, end, &[key, session]), Response::Ignore, "two are enough");
 
     assert!(first.apply_entry(&small(1), key).is_empty());
-    assert_eq!(first.ask_ahead(key, &[session]), [(SERVERS[1], want(to(session)))]);
-    assert_eq!(first.ask_ahead(key, &[]), [], "it has asked before");
+    let ahead = |first: &Shards, applied, pending: &[&Entry]| {
+        first.ask_ahead((SHARD, ConfigNum(2)), applied, pending)
+    };
+    assert_eq!(ahead(&first, 1, &[session]), [(SERVERS[1], want(to(session)))]);
+    assert_eq!(ahead(&first, 1, &[]), [], "it has asked before");
+    assert_eq!(ahead(&first, 2, &[]), [(SERVERS[1], want(to(key)))], "two were open");
     assert_eq!(hears(&first, end, &[session]), logs(end, None));
     first.apply_entry(&small(1), session);
-    assert_eq!(first.ask_ahead(session, &[end]), [], "not before it is applied");
+    assert_eq!(ahead(&first, 1, &[end]), [], "not before it is applied");
     assert_eq!(first.say_again(&small(1), &[end]), []);
     assert_eq!(first.apply_entry(&small(1), end)[0], (SERVERS[1], want(Place::End)));
 }
