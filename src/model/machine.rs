@@ -80,8 +80,8 @@ pub struct Applied {
 }
 
 impl Kind {
-    /// Whether a server that keeps this can have logged the commands, in this order. A group logs no
-    /// request before it has a configuration.
+    /// Whether a server that keeps this can have logged the commands, in this order. A group logs
+    /// no request before it has a configuration.
     #[must_use]
     pub fn may_log<'a>(
         &self,

@@ -1,8 +1,9 @@
 //! How shards move between groups while clients go on: what the leaders of groups say to the
 //! controller and to each other, and what they log.
 //!
-//! 1. The controller tells the groups of a new configuration ([`Message::Configuration`]); a leader
-//!    asks for what it has missed ([`Message::Ask`]). It logs the next one ([`Entry::Configure`]). From that entry on a shard that goes is frozen, and one that comes is
+//! 1. The controller tells the groups of a new configuration ([`Message::Configuration`]), and a
+//!    leader asks for what it has missed ([`Message::Ask`]). It logs the next one
+//!    ([`Entry::Configure`]). From that entry on a shard that goes is frozen, and one that comes is
 //!    awaited.
 //! 2. The new owner says how far it has the shard ([`Message::Want`]), and the former one sends the
 //!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). While a part is
