@@ -586,6 +586,24 @@ fn server_does_not_start_on_what_another_cluster_has_left() {
 }
 
 #[test]
+fn store_by_itself_does_not_become_a_group() {
+    let config = Config::new(2);
+    let servers = config.serve_all(true);
+    assert!(config.kv(&["put", "k", "v"]).status.success());
+    drop(servers);
+    let file = config.file();
+    let text = fs::read_to_string(&file).unwrap();
+    let sharding = "[sharding]\ncontroller = [0]\n[[sharding.group]]\nid = 1\nnodes = [1]\n";
+    fs::write(&file, text.clone() + sharding).unwrap();
+    for node in ["0", "1"] {
+        refuses(&["serve", "--config", &file, "--node", node], 1, "roles do not change");
+    }
+    fs::write(&file, text).unwrap();
+    let _servers = config.serve_all(false);
+    assert_eq!(config.get("k"), "v");
+}
+
+#[test]
 fn server_does_not_start_in_another_role() {
     let config = Config::sharded(2, 1, 4);
     let file = config.file();
