@@ -387,9 +387,6 @@ impl Replica {
     fn apply_committed(&mut self, setup: &Setup, fx: &mut Effects) -> bool {
         let leads = self.raft.is_leader();
         let answers = |term| leads && term == self.raft.term();
-        let say = |said: Said, fx: &mut Effects| {
-            said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
-        };
         let mut has_arrived = false;
         let mut parts: BTreeMap<_, usize> = BTreeMap::new();
         for entry in self.raft.log().range(self.applied, self.raft.commit) {
@@ -449,10 +446,13 @@ impl Replica {
         if let (Kind::Group(group), Machine::Group(shards)) = (&setup.kind, &self.machine)
             && self.raft.is_leader()
         {
-            let said = shards.say_again(group, &self.pending());
-            said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
+            say(shards.say_again(group, &self.pending()), fx);
         }
     }
+}
+
+fn say(said: Said, fx: &mut Effects) {
+    said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
 }
 
 impl Debug for Replica {

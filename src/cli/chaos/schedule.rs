@@ -94,22 +94,9 @@ pub(super) fn draw(seed: u64, run: Duration, groups: &[RaftGroup]) -> Vec<Fault>
 fn victim(kind: Kind, groups: &[RaftGroup], rng: &mut Rng) -> Victim {
     let with_shards = |group: &RaftGroup| group.id().is_some();
     let eligible: Vec<_> = (0..groups.len())
-        .filter(|&group| match kind {
-            Kind::KillGroup => with_shards(&groups[group]),
-            Kind::KillController => !with_shards(&groups[group]),
-            Kind::Loss
-            | Kind::Duplication
-            | Kind::Reordering
-            | Kind::Delay
-            | Kind::Corruption
-            | Kind::Split
-            | Kind::Rift
-            | Kind::Isolation
-            | Kind::Deafness
-            | Kind::Muteness
-            | Kind::Kill
-            | Kind::KillAll
-            | Kind::Pause => true,
+        .filter(|&group| {
+            (kind != Kind::KillGroup || with_shards(&groups[group]))
+                && (kind != Kind::KillController || !with_shards(&groups[group]))
         })
         .collect();
     let group = eligible[rng.index(eligible.len())];
