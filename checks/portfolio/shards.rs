@@ -262,6 +262,20 @@ pub(super) const CHECKS: &[Check] = &[
         unique_states: 4_766_974,
     },
     Check {
+        name: "crash-to-three-full",
+        tier: Tier::Full,
+        about: "A shard comes to a group of three, one of whose servers, or another, crashes.",
+        hides: "A second crash, a second move, reads, a third term.",
+        scope: || crashing(groups(&[3, 1], &[moved(1, 1)], appenders(1))),
+        goals: &[
+            goals::ALL_DONE,
+            goals::LEADER_REPLACED,
+            shard_goals::SHARD_MOVED,
+            shard_goals::RESTARTED_MIDWAY,
+        ],
+        unique_states: 57_418_066,
+    },
+    Check {
         name: "there-and-back-again",
         tier: Tier::Ci,
         about: "A shard moves, comes back, and moves again: what is late from the first time.",
