@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use model::kv::command::{Key, Op, Output, Value};
+use model::kv::transaction::{Condition, Operand, Step};
 use serde::Serialize;
 
 use super::{Knowledge, Recorded};
@@ -33,7 +34,11 @@ enum Input {
     Append { key: String, value: String },
     Cas { key: String, expected: Option<String>, new: String },
     Delete { key: String },
+    Txn { steps: Vec<Micro> },
 }
+
+/// A step of a transaction: what it does, and to what.
+type Micro = Vec<String>;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +49,8 @@ enum Answer {
     Swapped,
     Mismatch(Option<String>),
     Deleted(bool),
+    Committed(Vec<Option<String>>),
+    Rejected { step: u32, reason: String },
     NotDone,
 }
 
@@ -80,6 +87,42 @@ fn input(op: &Op) -> Input {
             new: content(new),
         },
         Op::Delete(key) => Input::Delete { key: text(key) },
+        Op::Transaction(transaction) => {
+            Input::Txn { steps: transaction.steps().iter().map(micro).collect() }
+        }
+    }
+}
+
+/// As in `["append", "k", "v"]`; an operand that is what is under a key is `$key`.
+fn micro(step: &Step) -> Micro {
+    let (verb, key, rest) = match step {
+        Step::Get(key) => ("get", key, vec![]),
+        Step::Check(key, condition) => ("check", key, demanded(condition)),
+        Step::Put(key, value) => ("put", key, vec![operand(value)]),
+        Step::Append(key, value) => ("append", key, vec![operand(value)]),
+        Step::Add(key, value) => ("add", key, vec![operand(value)]),
+        Step::Delete(key) => ("delete", key, vec![]),
+        Step::Swap(one, other) => ("swap", one, vec![text(other)]),
+    };
+    [verb.to_owned(), text(key)].into_iter().chain(rest).collect()
+}
+
+fn demanded(condition: &Condition) -> Vec<String> {
+    let (sign, value) = match condition {
+        Condition::Missing => ("missing", None),
+        Condition::Present => ("present", None),
+        Condition::Equals(value) => ("=", Some(value)),
+        Condition::Differs(value) => ("!=", Some(value)),
+        Condition::AtLeast(value) => (">=", Some(value)),
+        Condition::AtMost(value) => ("<=", Some(value)),
+    };
+    [sign.to_owned()].into_iter().chain(value.map(operand)).collect()
+}
+
+fn operand(operand: &Operand) -> String {
+    match operand {
+        Operand::Value(value) => content(value),
+        Operand::Of(key) => format!("${}", text(key)),
     }
 }
 
@@ -91,6 +134,12 @@ fn answer(output: &Output) -> Answer {
         Output::Swapped => Answer::Swapped,
         Output::Mismatch(value) => Answer::Mismatch(value.as_ref().map(content)),
         Output::Deleted(present) => Answer::Deleted(*present),
+        Output::Committed(values) => {
+            Answer::Committed(values.iter().map(|value| value.as_ref().map(content)).collect())
+        }
+        Output::Rejected(refusal) => {
+            Answer::Rejected { step: refusal.step, reason: format!("{:?}", refusal.reason) }
+        }
     }
 }
 

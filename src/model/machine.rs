@@ -251,10 +251,7 @@ impl Command {
 impl raft::Command for Command {
     fn bytes(&self) -> usize {
         let inside = match self {
-            Self::Request(request) => {
-                let value = request.op.value().map_or(0, |value| value.0.len());
-                request.op.key().len() + value
-            }
+            Self::Request(request) => request.op.bytes(),
             Self::Change(request) => match &request.op {
                 Change::Join(groups) => groups.values().map(|servers| 4 + servers.len() * 2).sum(),
                 Change::Leave(groups) => groups.len() * 2,

@@ -118,7 +118,7 @@ impl Workload {
             (_, Output::Value(value) | Output::Mismatch(value)) => value.clone(),
             (Op::Put(_, value) | Op::Cas { new: value, .. }, _) => Some(value.clone()),
             (Op::Delete(_), _) => None,
-            (Op::Append(..) | Op::Get(_), _) => return,
+            (Op::Append(..) | Op::Get(_) | Op::Transaction(_), _) => return,
         };
         self.believed.insert(op.key().clone(), now);
     }
@@ -162,6 +162,7 @@ mod tests {
                 Op::Append(..) => 2,
                 Op::Cas { .. } => 3,
                 Op::Delete(_) => 4,
+                Op::Transaction(_) => unreachable!("the load has none"),
             }] += 1;
         }
         assert!(kinds.iter().all(|count| *count > 50), "{kinds:?}");

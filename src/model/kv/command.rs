@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use super::key::Key;
+use super::transaction::{Refusal, Transaction};
 
 use crate::types::{ClientId, RequestId};
 
@@ -33,7 +34,7 @@ impl Debug for Value {
     }
 }
 
-/// One operation on one key.
+/// An operation: on one key, or on several as one.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Op {
     /// Read the value.
@@ -53,10 +54,13 @@ pub enum Op {
     },
     /// Remove the key.
     Delete(Key),
+    /// Several operations, of which all take effect at once or none does.
+    Transaction(Arc<Transaction>),
 }
 
 impl Op {
-    /// The key that the operation is about.
+    /// The key that the operation is about: the least, if there are several. Its shard remembers
+    /// that the operation has been carried out.
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
@@ -65,26 +69,58 @@ impl Op {
             | Self::Append(key, _)
             | Self::Cas { key, .. }
             | Self::Delete(key) => key,
+            Self::Transaction(transaction) => transaction.first_key(),
         }
     }
 
-    /// The value that the operation would store, if any.
+    /// The transaction, if it is one.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&Transaction> {
+        match self {
+            Self::Transaction(transaction) => Some(transaction),
+            Self::Get(_)
+            | Self::Put(..)
+            | Self::Append(..)
+            | Self::Cas { .. }
+            | Self::Delete(_) => None,
+        }
+    }
+
+    /// The value that an operation on one key would store, if any.
     #[must_use]
     pub fn value(&self) -> Option<&Value> {
         match self {
             Self::Put(_, value) | Self::Append(_, value) | Self::Cas { new: value, .. } => {
                 Some(value)
             }
-            Self::Get(_) | Self::Delete(_) => None,
+            Self::Get(_) | Self::Delete(_) | Self::Transaction(_) => None,
         }
     }
 
-    /// Whether key and value are within [`MAX_KEY_BYTES`] and [`MAX_VALUE_BYTES`].
+    /// How many bytes its keys and values have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Transaction(transaction) => transaction.bytes(),
+            Self::Get(_)
+            | Self::Put(..)
+            | Self::Append(..)
+            | Self::Cas { .. }
+            | Self::Delete(_) => self.key().len() + self.value().map_or(0, |value| value.0.len()),
+        }
+    }
+
+    /// Whether key and value are within [`MAX_KEY_BYTES`] and [`MAX_VALUE_BYTES`]. A transaction
+    /// is within its own limits, or it would be none.
     #[must_use]
     pub fn within_limits(&self) -> bool {
         let expected = match self {
             Self::Cas { expected, .. } => expected.as_ref(),
-            Self::Get(_) | Self::Put(..) | Self::Append(..) | Self::Delete(_) => None,
+            Self::Get(_)
+            | Self::Put(..)
+            | Self::Append(..)
+            | Self::Delete(_)
+            | Self::Transaction(_) => None,
         };
         self.key().len() <= MAX_KEY_BYTES
             && self.value().is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
@@ -101,6 +137,7 @@ impl Display for Op {
             Self::Cas { key, expected: None, new } => write!(f, "cas {key:?} nothing {new:?}"),
             Self::Cas { key, expected: Some(old), new } => write!(f, "cas {key:?} {old:?} {new:?}"),
             Self::Delete(key) => write!(f, "delete {key:?}"),
+            Self::Transaction(transaction) => transaction.fmt(f),
         }
     }
 }
@@ -127,6 +164,10 @@ pub enum Output {
     Mismatch(Option<Value>),
     /// Delete: whether there was anything to remove.
     Deleted(bool),
+    /// Transaction: it is carried out, and its reads have found this, in their order.
+    Committed(Arc<[Option<Value>]>),
+    /// Transaction: nothing was changed, because a step could not be carried out.
+    Rejected(Refusal),
 }
 
 /// An operation with the identity that makes it happen exactly once [Ongaro §6.3].

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use im::OrdMap;
 
 use super::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
+use super::transaction::Carried;
 
 /// The map from keys to values.
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -34,6 +35,31 @@ impl Store {
                 Output::Swapped
             }
             Op::Delete(key) => Output::Deleted(self.remove(key)),
+            Op::Transaction(transaction) => {
+                match transaction.carry_out(|key| self.map.get(key).cloned()) {
+                    Ok(Carried { values, writes }) => {
+                        self.write(writes);
+                        Output::Committed(values.into())
+                    }
+                    Err(refusal) => Output::Rejected(refusal),
+                }
+            }
+        }
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Value> {
+        self.map.get(key)
+    }
+
+    /// Sets and removes what a transaction writes.
+    pub fn write(&mut self, writes: impl IntoIterator<Item = (Key, Option<Value>)>) {
+        for (key, value) in writes {
+            match value {
+                Some(value) => self.set(key, value),
+                None => drop(self.remove(&key)),
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::kv::Machine;
 use crate::kv::command::{Key, Output, Value};
 use crate::kv::session::Session;
+use crate::kv::transaction::{Reason, Refusal};
 use crate::types::ClientId;
 
 /// How far a shard has been taken over.
@@ -98,6 +99,15 @@ fn weight(output: &Output) -> usize {
         Output::Value(value) | Output::Mismatch(value) => {
             value.as_ref().map_or(0, |value| value.0.len())
         }
-        Output::Written | Output::TooLarge | Output::Swapped | Output::Deleted(_) => 0,
+        Output::Committed(values) => {
+            let values = values.iter();
+            values.map(|value| size_of_val(value) + value.as_ref().map_or(0, |v| v.0.len())).sum()
+        }
+        Output::Rejected(Refusal { reason: Reason::Found(Some(value)), .. }) => value.0.len(),
+        Output::Written
+        | Output::TooLarge
+        | Output::Swapped
+        | Output::Deleted(_)
+        | Output::Rejected(_) => 0,
     }
 }

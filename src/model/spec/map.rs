@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Spec;
+use super::{Spec, transaction};
 use crate::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 
 /// A map from keys to values, at first empty.
@@ -52,6 +52,13 @@ impl Spec for Map {
                 Output::Swapped
             }
             Op::Delete(key) => Output::Deleted(self.0.remove(key).is_some()),
+            Op::Transaction(transaction) => {
+                let before = self.0.clone();
+                transaction::apply(&mut self.0, transaction).unwrap_or_else(|refusal| {
+                    self.0 = before;
+                    Output::Rejected(refusal)
+                })
+            }
         }
     }
 
@@ -60,6 +67,9 @@ impl Spec for Map {
             Op::Get(_) => true,
             Op::Append(_, more) => more.0.len() > MAX_VALUE_BYTES,
             Op::Cas { expected, new, .. } => expected.as_ref() == Some(new),
+            Op::Transaction(transaction) => {
+                transaction.accesses().values().all(|access| !access.writes())
+            }
             Op::Put(..) | Op::Delete(_) => false,
         }
     }

@@ -10,6 +10,10 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 pub mod map;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
 
 /// A sequential object: a state, and what each operation does to it and answers.
 ///

@@ -68,6 +68,7 @@ impl<'a> Deed<'a> {
             (Op::Get(_) | Op::Put(..) | Op::Append(..) | Op::Cas { .. } | Op::Delete(_), _) => {
                 (Guard::Never, Effect::Nothing)
             }
+            (Op::Transaction(_), _) => unreachable!("those are judged with all their keys"),
         };
         Self { guard, effect }
     }

@@ -1,14 +1,14 @@
 //! Judging a recorded history: many clients, many operations, all of it known.
 //!
 //! Operations on different keys do not touch each other, and a history is linearizable if its part
-//! for each key is [Herlihy-Wing §3.1, locality], so each key is judged alone. Per key the events
+//! for each key is [Herlihy-Wing §3.1, locality], so each key is judged alone; but keys that
+//! transactions join are one object, and those are judged by the [`Monitor`]. Per key the events
 //! are followed in order, with the set of configurations that they allow, as in
-//! [`Monitor`](super::Monitor); but where the monitor must be ready for every future, here the
+//! [`Monitor`]; but where the monitor must be ready for every future, here the
 //! future is written down. That decides nearly all choices (`sight`, `search`), and so what is
 //! exponential in general [Gibbons-Korach] stays small: values that are read name the writes before
 //! them, and writes that nobody reads are all alike.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use crate::kv::command::{Key, Op, Output};
 use crate::types::ClientId;
 
 mod deed;
+mod joined;
 mod outlook;
 mod places;
 mod search;
@@ -42,7 +43,7 @@ pub struct Operation {
 /// Why a history is not linearizable.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotLinearizable {
-    /// The key whose operations have no order.
+    /// The key whose operations have no order; one of them, if transactions join several.
     pub key: Key,
     /// The first operation whose answer nothing explains: up to just before its return, the
     /// operations on this key have an order.
@@ -84,17 +85,15 @@ impl Display for Operation {
 /// # Panics
 /// If an operation returns before it is called, or has an output and no return.
 pub fn judge(history: &[Operation]) -> Result<(), NotLinearizable> {
-    let mut by_key: BTreeMap<&Key, Vec<&Operation>> = BTreeMap::new();
-    for operation in history {
-        by_key.entry(operation.op.key()).or_default().push(operation);
-    }
-    by_key.into_iter().try_for_each(|(key, operations)| {
+    joined::parts(history).into_iter().try_for_each(|operations| {
+        let joined = operations.iter().any(|operation| operation.op.transaction().is_some());
         let part = Part::new(operations);
-        part.judge().map_err(|event| part.explain(key, event))
+        let judged = if joined { part.follow() } else { part.judge() };
+        judged.map_err(|event| part.explain(event))
     })
 }
 
-/// What happened to one key.
+/// What happened to one key, or to several that transactions join.
 struct Part<'a> {
     /// In the order of their calls, which is that of the events.
     operations: Vec<&'a Operation>,
@@ -155,7 +154,7 @@ impl<'a> Part<'a> {
         Search::new(&tasks).run(events)
     }
 
-    fn explain(&self, key: &Key, event: usize) -> NotLinearizable {
+    fn explain(&self, event: usize) -> NotLinearizable {
         const BEFORE: usize = 8;
         let (Event::Call(wrong) | Event::Return(wrong)) = self.events[event];
         let operation = self.operations[wrong];
@@ -167,7 +166,7 @@ impl<'a> Part<'a> {
         around.extend(before.iter().rev().take(BEFORE));
         around.sort_unstable_by_key(|other| other.call);
         NotLinearizable {
-            key: key.clone(),
+            key: operation.op.key().clone(),
             operation: Box::new(operation.clone()),
             around: around.into_iter().cloned().collect(),
         }

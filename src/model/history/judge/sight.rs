@@ -67,11 +67,18 @@ impl<'a> Sight<'a> {
             (Op::Cas { expected, .. }, None | Some(Output::Swapped)) => expected.as_ref(),
             // It was not there.
             (Op::Cas { .. }, Some(_)) => None,
-            (Op::Get(_) | Op::Put(..) | Op::Append(..) | Op::Delete(_), _) => None,
+            (Op::Get(_) | Op::Put(..) | Op::Append(..) | Op::Delete(_) | Op::Transaction(_), _) => {
+                None
+            }
         });
         let answered = tasks.clone().filter_map(|(_, output)| match output? {
             Output::Value(value) | Output::Mismatch(value) => value.as_ref(),
-            Output::Written | Output::TooLarge | Output::Swapped | Output::Deleted(_) => None,
+            Output::Written
+            | Output::TooLarge
+            | Output::Swapped
+            | Output::Deleted(_)
+            | Output::Committed(_)
+            | Output::Rejected(_) => None,
         });
         let mut values: Vec<_> = expected.chain(answered).map(|Value(bytes)| &bytes[..]).collect();
         values.sort_unstable();
@@ -81,7 +88,9 @@ impl<'a> Sight<'a> {
             let len = op.value().map_or(0, |value| value.0.len());
             match op {
                 Op::Append(..) => appended += len,
-                Op::Get(_) | Op::Put(..) | Op::Cas { .. } | Op::Delete(_) => set = len.max(set),
+                Op::Get(_) | Op::Put(..) | Op::Cas { .. } | Op::Delete(_) | Op::Transaction(_) => {
+                    set = len.max(set);
+                }
             }
         }
         Self { values, measured: set + appended > MAX_VALUE_BYTES }

@@ -88,6 +88,7 @@ impl Words {
             Output::Mismatch(_) if below(g, 2) == 0 => Return(client, Output::Swapped),
             Output::Mismatch(_) => Return(client, Output::Mismatch(self.maybe_value(g))),
             Output::Deleted(was) => Return(client, Output::Deleted(!was)),
+            Output::Committed(_) | Output::Rejected(_) => unreachable!("no transaction is drawn"),
         };
     }
 }

@@ -9,6 +9,7 @@ use crate::types::ClientId;
 mod anomalies;
 mod canonical;
 mod draw;
+mod joined;
 mod judging;
 mod oracle;
 

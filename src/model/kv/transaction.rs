@@ -1,0 +1,526 @@
+//! Transactions: several operations on several keys that take effect as one, or not at all.
+//!
+//! A transaction is a list of steps, carried out in order on what the keys hold when it takes
+//! effect; each step sees those before it. Nothing happens in between, and if a step cannot be
+//! carried out (a check fails, a sum is no number) nothing has happened at all. All of it is known
+//! beforehand: there is no conversation with a client that may stop talking.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt::{self, Debug, Display, Formatter};
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Value};
+
+/// Most keys that a transaction may name.
+pub const MAX_KEYS: usize = 1_000;
+
+/// Most bytes that its keys and values may have in all, with [`STEP_BYTES`] for each step.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// What a step counts for beside its keys and values: how many there may be is limited, too.
+pub const STEP_BYTES: usize = 8;
+
+/// Most bytes of values that a transaction may find, give back and write in all.
+pub const MAX_WORK_BYTES: usize = 4 << 20;
+
+/// Operations that take effect together: at least one, within the limits, and no two of which write
+/// to a key what the other then hides.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Step>", into = "Vec<Step>")]
+pub struct Transaction(Vec<Step>);
+
+/// One operation of a transaction.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Step {
+    /// Give back the value.
+    Get(Key),
+    /// Go on only if this holds.
+    Check(Key, Condition),
+    /// Set the value.
+    Put(Key, Operand),
+    /// Add to the end of the value; a missing value counts as empty.
+    Append(Key, Operand),
+    /// Add to the value as a number, in decimals; a missing value counts as 0.
+    Add(Key, Operand),
+    /// Remove the key, if it is there.
+    Delete(Key),
+    /// Exchange what is under two keys, a missing value included.
+    Swap(Key, Key),
+}
+
+/// A value that a step needs.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Operand {
+    /// This one.
+    Value(Value),
+    /// What is under a key, which must be there.
+    Of(Key),
+}
+
+/// What may be demanded of a value. A missing one is a value like any other to the first four, and
+/// 0 to those that compare numbers.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Condition {
+    /// There is none.
+    Missing,
+    /// There is one.
+    Present,
+    /// It is this one.
+    Equals(Operand),
+    /// It is not this one.
+    Differs(Operand),
+    /// As a number it is as large as this one, or larger.
+    AtLeast(Operand),
+    /// As a number it is as small as this one, or smaller.
+    AtMost(Operand),
+}
+
+/// Why a transaction was not carried out. Nothing has changed.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The step that could not be, from 0 on.
+    pub step: u32,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a step cannot be carried out.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Reason {
+    /// A check found this.
+    Found(Option<Value>),
+    /// An operand is not there.
+    Missing,
+    /// What should be a number is none, or one beyond 64 bits with sign.
+    NotANumber,
+    /// A value would outgrow [`MAX_VALUE_BYTES`], or all together [`MAX_WORK_BYTES`].
+    TooLarge,
+}
+
+/// What a key is needed for.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Access {
+    /// Its value is read, and stays.
+    Read,
+    /// It is written, whatever it was.
+    Write,
+    /// It is read and written.
+    Update,
+}
+
+/// What is wrong with a list of steps. None of them was carried out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Mistake {
+    /// There is none.
+    Empty,
+    /// It names this many keys.
+    TooManyKeys(usize),
+    /// It has this many bytes.
+    TooManyBytes(usize),
+    /// This key is too long.
+    KeyTooLong(usize),
+    /// A value for this key is too long.
+    ValueTooLong(Key),
+    /// The key is set, and written by another step, too: one of them would be in vain.
+    WrittenTwice(Key),
+}
+
+/// What carrying out a transaction gives.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Carried {
+    /// What its reads found, in their order.
+    pub values: Vec<Option<Value>>,
+    /// What the keys that it writes hold after it.
+    pub writes: BTreeMap<Key, Option<Value>>,
+}
+
+impl Transaction {
+    /// Its operations.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The least of its keys. The shard of this key remembers what has become of the transaction.
+    #[must_use]
+    pub fn first_key(&self) -> &Key {
+        self.0.iter().flat_map(Step::keys).min().expect("it has a step, and every step a key")
+    }
+
+    /// Its keys, and what each is needed for.
+    #[must_use]
+    pub fn accesses(&self) -> BTreeMap<&Key, Access> {
+        let mut accesses = BTreeMap::new();
+        for (key, access) in self.0.iter().flat_map(Step::accesses) {
+            let all = accesses.entry(key).or_insert(access);
+            *all = all.and(access);
+        }
+        accesses
+    }
+
+    /// How many bytes its keys and values have, with [`STEP_BYTES`] for each step.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(Step::bytes).sum()
+    }
+
+    /// Carries it out on what `read` finds.
+    ///
+    /// # Errors
+    /// If a step cannot be carried out.
+    pub fn carry_out(&self, read: impl Fn(&Key) -> Option<Value>) -> Result<Carried, Refusal> {
+        Course::new(self, read).run(&self.0)
+    }
+}
+
+impl TryFrom<Vec<Step>> for Transaction {
+    type Error = Mistake;
+
+    fn try_from(steps: Vec<Step>) -> Result<Self, Mistake> {
+        if steps.is_empty() {
+            return Err(Mistake::Empty);
+        }
+        let bytes = steps.iter().map(Step::bytes).sum();
+        if bytes > MAX_BYTES {
+            return Err(Mistake::TooManyBytes(bytes));
+        }
+        let keys: BTreeSet<_> = steps.iter().flat_map(Step::keys).collect();
+        if keys.len() > MAX_KEYS {
+            return Err(Mistake::TooManyKeys(keys.len()));
+        }
+        if let Some(key) = keys.iter().find(|key| key.len() > MAX_KEY_BYTES) {
+            return Err(Mistake::KeyTooLong(key.len()));
+        }
+        let too_long = |step: &&Step| step.value().is_some_and(|v| v.0.len() > MAX_VALUE_BYTES);
+        if let Some(key) = steps.iter().find(too_long).and_then(|step| step.keys().next()) {
+            return Err(Mistake::ValueTooLong(key.clone()));
+        }
+        // Whether each key that is written is set, and so may be written once only.
+        let mut written: BTreeMap<&Key, bool> = BTreeMap::new();
+        for (key, sets) in steps.iter().flat_map(Step::writes) {
+            if written.insert(key, sets).is_some_and(|before| before || sets) {
+                return Err(Mistake::WrittenTwice(key.clone()));
+            }
+        }
+        Ok(Self(steps))
+    }
+}
+
+impl From<Transaction> for Vec<Step> {
+    fn from(transaction: Transaction) -> Self {
+        transaction.0
+    }
+}
+
+impl Step {
+    /// The keys that it names.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.accesses().map(|(key, _)| key)
+    }
+
+    /// The keys that it names, and what it needs each for.
+    fn accesses(&self) -> impl Iterator<Item = (&Key, Access)> {
+        let (first, second) = match self {
+            Self::Get(key) => ((key, Access::Read), None),
+            Self::Check(key, condition) => ((key, Access::Read), condition.key()),
+            Self::Put(key, operand) => ((key, Access::Write), operand.key()),
+            Self::Append(key, operand) | Self::Add(key, operand) => {
+                ((key, Access::Update), operand.key())
+            }
+            Self::Delete(key) => ((key, Access::Write), None),
+            Self::Swap(one, other) => {
+                let both = [Some((one, Access::Update)), Some((other, Access::Update))];
+                return both.into_iter().flatten();
+            }
+        };
+        [Some(first), second.map(|key| (key, Access::Read))].into_iter().flatten()
+    }
+
+    /// The keys that it writes, and whether it sets them, so that what was there is gone.
+    fn writes(&self) -> impl Iterator<Item = (&Key, bool)> {
+        let (first, second) = match self {
+            Self::Get(_) | Self::Check(..) => (None, None),
+            Self::Put(key, _) | Self::Delete(key) => (Some((key, true)), None),
+            Self::Append(key, _) | Self::Add(key, _) => (Some((key, false)), None),
+            Self::Swap(one, other) => (Some((one, true)), Some((other, true))),
+        };
+        [first, second].into_iter().flatten()
+    }
+
+    /// The value that it brings along.
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Put(_, operand) | Self::Append(_, operand) | Self::Add(_, operand) => {
+                operand.value()
+            }
+            Self::Check(_, condition) => condition.operand().and_then(Operand::value),
+            Self::Get(_) | Self::Delete(_) | Self::Swap(..) => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let keys: usize = self.keys().map(|key| key.len()).sum();
+        STEP_BYTES + keys + self.value().map_or(0, |value| value.0.len())
+    }
+}
+
+impl Operand {
+    fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Of(key) => Some(key),
+            Self::Value(_) => None,
+        }
+    }
+
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Of(_) => None,
+        }
+    }
+}
+
+impl Condition {
+    fn operand(&self) -> Option<&Operand> {
+        match self {
+            Self::Missing | Self::Present => None,
+            Self::Equals(operand)
+            | Self::Differs(operand)
+            | Self::AtLeast(operand)
+            | Self::AtMost(operand) => Some(operand),
+        }
+    }
+
+    fn key(&self) -> Option<&Key> {
+        self.operand().and_then(Operand::key)
+    }
+}
+
+impl Access {
+    /// What a key is needed for that is needed for both.
+    fn and(self, other: Self) -> Self {
+        if self == other { self } else { Self::Update }
+    }
+
+    /// Whether the value is needed.
+    #[must_use]
+    pub fn reads(self) -> bool {
+        match self {
+            Self::Read | Self::Update => true,
+            Self::Write => false,
+        }
+    }
+
+    /// Whether the value changes.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Write | Self::Update => true,
+            Self::Read => false,
+        }
+    }
+}
+
+/// A transaction that is being carried out.
+struct Course<R> {
+    /// What the keys held before.
+    read: R,
+    carried: Carried,
+    /// How many bytes it may still find, give back and write.
+    left: usize,
+}
+
+impl<R: Fn(&Key) -> Option<Value>> Course<R> {
+    fn new(transaction: &Transaction, read: R) -> Self {
+        let reads = transaction.accesses().into_iter().filter(|(_, access)| access.reads());
+        let found: usize = reads.filter_map(|(key, _)| read(key)).map(|v| v.0.len()).sum();
+        let left = (MAX_WORK_BYTES + 1).saturating_sub(found); // At 0 it is too much already.
+        Self { read, carried: Carried::default(), left }
+    }
+
+    fn run(mut self, steps: &[Step]) -> Result<Carried, Refusal> {
+        self.spend(0).map_err(|reason| Refusal { step: 0, reason })?;
+        for (step, number) in steps.iter().zip(0..) {
+            self.take(step).map_err(|reason| Refusal { step: number, reason })?;
+        }
+        Ok(self.carried)
+    }
+
+    fn take(&mut self, step: &Step) -> Result<(), Reason> {
+        match step {
+            Step::Get(key) => {
+                let value = self.get(key);
+                self.spend(value.as_ref().map_or(0, |value| value.0.len()))?;
+                self.carried.values.push(value);
+                Ok(())
+            }
+            Step::Check(key, condition) => {
+                let found = self.get(key);
+                let holds = self.holds(&found, condition)?;
+                if holds { Ok(()) } else { Err(Reason::Found(found)) }
+            }
+            Step::Put(key, operand) => {
+                let value = self.operand(operand)?;
+                self.set(key, Some(value))
+            }
+            Step::Append(key, operand) => {
+                let more = self.operand(operand)?;
+                let mut bytes = self.get(key).map_or_else(Vec::new, |value| value.0.to_vec());
+                bytes.extend_from_slice(&more.0);
+                self.set(key, Some(Value::from(bytes)))
+            }
+            Step::Add(key, operand) => {
+                let more = self.number_of(operand)?;
+                let sum = number(self.get(key).as_ref())?.checked_add(more);
+                self.set(key, Some(Value::from(sum.ok_or(Reason::NotANumber)?.to_string())))
+            }
+            Step::Delete(key) => self.set(key, None),
+            Step::Swap(one, other) => {
+                let (first, second) = (self.get(one), self.get(other));
+                self.set(one, second)?;
+                self.set(other, first)
+            }
+        }
+    }
+
+    fn holds(&self, found: &Option<Value>, condition: &Condition) -> Result<bool, Reason> {
+        Ok(match condition {
+            Condition::Missing => found.is_none(),
+            Condition::Present => found.is_some(),
+            Condition::Equals(operand) => found.as_ref() == Some(&self.operand(operand)?),
+            Condition::Differs(operand) => found.as_ref() != Some(&self.operand(operand)?),
+            Condition::AtLeast(operand) => self.number_of(operand)? <= number(found.as_ref())?,
+            Condition::AtMost(operand) => self.number_of(operand)? >= number(found.as_ref())?,
+        })
+    }
+
+    fn get(&self, key: &Key) -> Option<Value> {
+        self.carried.writes.get(key).cloned().unwrap_or_else(|| (self.read)(key))
+    }
+
+    fn operand(&self, operand: &Operand) -> Result<Value, Reason> {
+        match operand {
+            Operand::Value(value) => Ok(value.clone()),
+            Operand::Of(key) => self.get(key).ok_or(Reason::Missing),
+        }
+    }
+
+    fn number_of(&self, operand: &Operand) -> Result<i64, Reason> {
+        number(Some(&self.operand(operand)?))
+    }
+
+    fn set(&mut self, key: &Key, value: Option<Value>) -> Result<(), Reason> {
+        let length = value.as_ref().map_or(0, |value| value.0.len());
+        if length > MAX_VALUE_BYTES {
+            return Err(Reason::TooLarge);
+        }
+        self.spend(length)?;
+        self.carried.writes.insert(key.clone(), value);
+        Ok(())
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Reason> {
+        match self.left.checked_sub(bytes) {
+            None | Some(0) => Err(Reason::TooLarge),
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A value as a number.
+fn number(value: Option<&Value>) -> Result<i64, Reason> {
+    let Some(value) = value else { return Ok(0) };
+    let text = std::str::from_utf8(&value.0).map_err(|_| Reason::NotANumber)?;
+    text.parse().map_err(|_| Reason::NotANumber)
+}
+
+impl Debug for Transaction {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("txn ")?;
+        f.debug_set().entries(&self.0).finish()
+    }
+}
+
+impl Debug for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Get(key) => write!(f, "get {key:?}"),
+            Self::Check(key, condition) => write!(f, "check {key:?} {condition:?}"),
+            Self::Put(key, operand) => write!(f, "put {key:?} {operand:?}"),
+            Self::Append(key, operand) => write!(f, "append {key:?} {operand:?}"),
+            Self::Add(key, operand) => write!(f, "add {key:?} {operand:?}"),
+            Self::Delete(key) => write!(f, "delete {key:?}"),
+            Self::Swap(one, other) => write!(f, "swap {one:?} {other:?}"),
+        }
+    }
+}
+
+impl Debug for Operand {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => value.fmt(f),
+            Self::Of(key) => write!(f, "${key:?}"),
+        }
+    }
+}
+
+impl Debug for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Present => f.write_str("present"),
+            Self::Equals(operand) => write!(f, "= {operand:?}"),
+            Self::Differs(operand) => write!(f, "!= {operand:?}"),
+            Self::AtLeast(operand) => write!(f, ">= {operand:?}"),
+            Self::AtMost(operand) => write!(f, "<= {operand:?}"),
+        }
+    }
+}
+
+impl Debug for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {:?}", self.step, self.reason)
+    }
+}
+
+impl Debug for Reason {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Found(Some(value)) => write!(f, "found {value:?}"),
+            Self::Found(None) => f.write_str("found nothing"),
+            Self::Missing => f.write_str("an operand is missing"),
+            Self::NotANumber => f.write_str("not a number"),
+            Self::TooLarge => f.write_str("too large"),
+        }
+    }
+}
+
+impl Display for Mistake {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a transaction has at least one step"),
+            Self::TooManyKeys(keys) => {
+                write!(f, "{keys} keys are over the limit of {MAX_KEYS}: split the transaction")
+            }
+            Self::TooManyBytes(bytes) => {
+                write!(f, "{bytes} bytes are over the limit of {MAX_BYTES}: split the transaction")
+            }
+            Self::KeyTooLong(bytes) => {
+                write!(f, "a key has {bytes} bytes, the limit is {MAX_KEY_BYTES}: shorten it")
+            }
+            Self::ValueTooLong(key) => {
+                write!(f, "the value for {key:?} is over the limit of {MAX_VALUE_BYTES} bytes")
+            }
+            Self::WrittenTwice(key) => {
+                write!(f, "{key:?} is set and written by another step, too: leave one of them out")
+            }
+        }
+    }
+}
+
+impl Error for Mistake {}

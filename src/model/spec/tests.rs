@@ -1,0 +1,216 @@
+//! The store and the specification carry out transactions alike.
+
+use quickcheck::{Arbitrary, Gen, quickcheck};
+
+use super::Spec;
+use super::map::Map;
+use crate::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
+use crate::kv::store::Store;
+use crate::kv::transaction::{
+    Condition, MAX_KEYS, MAX_WORK_BYTES, Mistake, Operand, Reason, Refusal, Step, Transaction,
+};
+
+#[derive(Clone, Debug)]
+struct Steps(Vec<Step>);
+
+impl Arbitrary for Steps {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let length = 1 + usize::arbitrary(g) % 5;
+        Self((0..length).map(|_| step(g)).collect())
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        let steps = self.0.clone();
+        Box::new((0..steps.len()).map(move |at| {
+            let mut fewer = steps.clone();
+            fewer.remove(at);
+            Self(fewer)
+        }))
+    }
+}
+
+fn key(g: &mut Gen) -> Key {
+    Key::from(*g.choose(&["a", "b", "c"]).unwrap())
+}
+
+fn operand(g: &mut Gen) -> Operand {
+    if bool::arbitrary(g) {
+        return Operand::Of(key(g));
+    }
+    let values = ["", "1", "-2", "x", "9223372036854775807"];
+    Operand::Value(Value::from(*g.choose(&values).unwrap()))
+}
+
+fn step(g: &mut Gen) -> Step {
+    let (one, other, operand) = (key(g), key(g), operand(g));
+    match u8::arbitrary(g) % 13 {
+        0..2 => Step::Get(one),
+        2 => Step::Check(one, Condition::Missing),
+        3 => Step::Check(one, Condition::Present),
+        4 => Step::Check(one, Condition::Equals(operand)),
+        5 => Step::Check(one, Condition::Differs(operand)),
+        6 => Step::Check(one, Condition::AtLeast(operand)),
+        7 => Step::Check(one, Condition::AtMost(operand)),
+        8 => Step::Put(one, operand),
+        9 => Step::Append(one, operand),
+        10 => Step::Add(one, operand),
+        11 => Step::Delete(one),
+        _ => Step::Swap(one, other),
+    }
+}
+
+/// A store and its specification, to which the same is done.
+#[derive(Default)]
+struct Both {
+    store: Store,
+    map: Map,
+}
+
+impl Both {
+    fn apply(&mut self, op: &Op) -> Output {
+        let output = self.store.apply(op);
+        assert_eq!(output, self.map.apply(op), "{op:?}");
+        output
+    }
+
+    fn put(&mut self, key: &str, value: &str) {
+        self.apply(&Op::Put(key.into(), value.into()));
+    }
+
+    fn carry_out(&mut self, steps: impl Into<Vec<Step>>) -> Result<Vec<Option<Value>>, Refusal> {
+        let transaction = Transaction::try_from(steps.into()).unwrap();
+        match self.apply(&Op::Transaction(transaction.into())) {
+            Output::Committed(values) => Ok(values.to_vec()),
+            Output::Rejected(refusal) => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn value(&mut self, key: &str) -> Option<Value> {
+        match self.apply(&Op::Get(key.into())) {
+            Output::Value(value) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn literal(value: &str) -> Operand {
+    Operand::Value(value.into())
+}
+
+fn add(key: &str, more: &str) -> Step {
+    Step::Add(key.into(), literal(more))
+}
+
+fn at_least(key: &str, least: &str) -> Step {
+    Step::Check(key.into(), Condition::AtLeast(literal(least)))
+}
+
+fn refusal(step: u32, reason: Reason) -> Result<Vec<Option<Value>>, Refusal> {
+    Err(Refusal { step, reason })
+}
+
+quickcheck! {
+    fn store_and_specification_agree(before: Vec<(u8, u8)>, all: Vec<Steps>) -> bool {
+        let mut both = Both::default();
+        for (key, value) in before.into_iter().take(3) {
+            both.put(["a", "b", "c"][usize::from(key % 3)], &(value % 4).to_string());
+        }
+        for Steps(steps) in all {
+            if let Ok(transaction) = Transaction::try_from(steps) {
+                both.apply(&Op::Transaction(transaction.into()));
+            }
+            for key in ["a", "b", "c"] {
+                both.value(key);
+            }
+        }
+        true
+    }
+}
+
+#[test]
+fn a_transfer_moves_all_or_nothing() {
+    let mut both = Both::default();
+    both.put("a", "15");
+    let transfer = || vec![at_least("a", "10"), add("a", "-10"), add("b", "10")];
+    assert_eq!(both.carry_out(transfer()), Ok(vec![]));
+    assert_eq!(both.carry_out(transfer()), refusal(0, Reason::Found(Some("5".into()))));
+    assert_eq!((both.value("a"), both.value("b")), (Some("5".into()), Some("10".into())));
+}
+
+#[test]
+fn a_step_sees_those_before_it_and_a_refusal_undoes_them() {
+    let mut both = Both::default();
+    let steps = vec![
+        Step::Append("k".into(), literal("x")),
+        Step::Get("k".into()),
+        Step::Put("l".into(), Operand::Of("k".into())),
+        Step::Get("l".into()),
+    ];
+    let found = Ok(vec![Some("x".into()), Some("x".into())]);
+    assert_eq!(both.carry_out(steps.clone()), found);
+    let missing = Step::Check("k".into(), Condition::Missing);
+    let refused = both.carry_out([&steps[..], &[missing]].concat());
+    assert_eq!(refused, refusal(4, Reason::Found(Some("xx".into()))));
+    assert_eq!(both.value("k"), Some("x".into()));
+}
+
+#[test]
+fn a_swap_exchanges_what_is_missing_too() {
+    let mut both = Both::default();
+    both.put("a", "1");
+    assert_eq!(both.carry_out([Step::Swap("a".into(), "b".into())]), Ok(vec![]));
+    assert_eq!((both.value("a"), both.value("b")), (None, Some("1".into())));
+}
+
+#[test]
+fn numbers_are_numbers() {
+    let mut both = Both::default();
+    both.put("word", "x");
+    both.put("most", "9223372036854775807");
+    assert_eq!(both.carry_out([add("word", "1")]), refusal(0, Reason::NotANumber));
+    assert_eq!(both.carry_out([add("most", "1")]), refusal(0, Reason::NotANumber));
+    assert_eq!(both.carry_out([add("n", "")]), refusal(0, Reason::NotANumber));
+    let of_nothing = Step::Add("n".into(), Operand::Of("nothing".into()));
+    assert_eq!(both.carry_out([of_nothing]), refusal(0, Reason::Missing));
+    assert_eq!(both.carry_out([at_least("n", "0"), add("n", "-3")]), Ok(vec![]));
+    assert_eq!(both.value("n"), Some("-3".into()));
+}
+
+#[test]
+fn what_is_found_and_written_has_a_limit() {
+    let mut both = Both::default();
+    let large = "x".repeat(MAX_VALUE_BYTES);
+    let keys: Vec<Key> = (0..5).map(|n| Key::from(format!("k{n}"))).collect();
+    for key in &keys {
+        both.apply(&Op::Put(key.clone(), large.as_str().into()));
+    }
+    let reads = |n: usize| keys[..n].iter().cloned().map(Step::Get).collect::<Vec<_>>();
+    let fit = MAX_WORK_BYTES / MAX_VALUE_BYTES / 2;
+    assert_eq!(both.carry_out(reads(fit)).map(|found| found.len()), Ok(fit));
+    let last = fit as u32;
+    assert_eq!(both.carry_out(reads(fit + 1)), refusal(last - 1, Reason::TooLarge));
+    let checks = keys.iter().map(|key| Step::Check(key.clone(), Condition::Present));
+    assert_eq!(both.carry_out(checks.collect::<Vec<_>>()), refusal(0, Reason::TooLarge));
+    let append = Step::Append(keys[0].clone(), literal("y"));
+    assert_eq!(both.carry_out([append]), refusal(0, Reason::TooLarge));
+}
+
+#[test]
+fn what_cannot_be_meant_is_no_transaction() {
+    let put = |key: &str, value: &str| Step::Put(key.into(), literal(value));
+    let made = |steps: Vec<Step>| Transaction::try_from(steps).map(|_| ());
+    assert_eq!(made(vec![]), Err(Mistake::Empty));
+    let twice = Err(Mistake::WrittenTwice("k".into()));
+    assert_eq!(made(vec![put("k", "1"), put("k", "2")]), twice);
+    assert_eq!(made(vec![add("k", "1"), Step::Delete("k".into())]), twice);
+    assert_eq!(made(vec![Step::Swap("k".into(), "k".into())]), twice);
+    assert_eq!(made(vec![add("k", "1"), add("k", "1"), put("l", "1")]), Ok(()));
+    let gets = |n: usize| (0..n).map(|n| Step::Get(format!("{n}").into())).collect();
+    assert_eq!(made(gets(MAX_KEYS)), Ok(()));
+    assert_eq!(made(gets(MAX_KEYS + 1)), Err(Mistake::TooManyKeys(MAX_KEYS + 1)));
+    let half = "x".repeat(MAX_VALUE_BYTES / 2);
+    assert!(matches!(made(vec![put("a", &half), put("b", &half)]), Err(Mistake::TooManyBytes(_))));
+    let key = "x".repeat(5_000);
+    assert_eq!(made(vec![put(&key, "")]), Err(Mistake::KeyTooLong(5_000)));
+}
