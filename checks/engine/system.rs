@@ -38,9 +38,11 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     system.remember_last = !forget_last;
     system.recorded = Some(|message| match message {
         Message::Request(_) | Message::Reply(_) => true,
-        Message::Raft(_) | Message::Change(_) | Message::Outcome(_) | Message::Migration(_) => {
-            false
-        }
+        Message::Raft(_)
+        | Message::Change(_)
+        | Message::Outcome(_)
+        | Message::Migration(_)
+        | Message::Transaction(_) => false,
     });
     system.properties = promises.iter().map(property).collect();
     system

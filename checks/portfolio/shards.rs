@@ -26,7 +26,7 @@ fn get_of(shard: usize) -> Op {
 
 /// A controller of one, groups of these sizes that join at once, and what the administrator does
 /// then. With two shards and two groups, each group gets one: `s0` and `s1`.
-fn groups(sizes: &[u16], then: &[Change], clients: Vec<Vec<Op>>) -> Scope {
+pub(super) fn groups(sizes: &[u16], then: &[Change], clients: Vec<Vec<Op>>) -> Scope {
     let scope = Scope { clients, ..duplicating(scope(1, 32)) };
     let mut sharding = Sharding {
         shards: 2,
@@ -82,7 +82,7 @@ fn controller(servers: u16, max_term: u64, changes: usize) -> Scope {
 }
 
 /// The shard goes to the group.
-const fn moved(shard: u16, group: u16) -> Change {
+pub(super) const fn moved(shard: u16, group: u16) -> Change {
     Change::Move(ShardId(shard), GroupId(group))
 }
 
@@ -102,7 +102,7 @@ fn across() -> Vec<Vec<Op>> {
 }
 
 /// A server may crash, and lead again in another term.
-fn crashing(scope: Scope) -> Scope {
+pub(super) fn crashing(scope: Scope) -> Scope {
     bounded(scope, |bounds| {
         bounds.restarts = 1;
         bounds.max_term = Term(2);
@@ -118,7 +118,7 @@ fn in_parts(mut scope: Scope) -> Scope {
 }
 
 /// Clients ask the servers that their configuration names, and may ask again once.
-fn routed(mut scope: Scope) -> Scope {
+pub(super) fn routed(mut scope: Scope) -> Scope {
     scope.reductions = Reductions::PLAIN;
     bounded(scope, |bounds| bounds.retries = 1)
 }

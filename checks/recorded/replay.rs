@@ -9,7 +9,7 @@ use model::kv::command::{Output, Request};
 use model::kv::session::Seen;
 use model::machine::{Command, Kind, Machine, Standing};
 use model::raft::{Log, Payload};
-use model::replica::{Answer, Message};
+use model::replica::{Answer, Message, Reply};
 use model::shard::controller::{Change, Outcome};
 use model::shard::migration::Entry;
 use model::shard::ownership::Ownership;
@@ -55,6 +55,8 @@ pub struct Replay<'a> {
     pub taken: BTreeMap<Move, kv::Machine>,
     /// The shards that are served, each since which configuration.
     serving: BTreeMap<ShardId, ConfigNum>,
+    /// The requests that have had to wait for their turn.
+    waiting: BTreeMap<(ClientId, RequestId), &'a Request>,
 }
 
 impl<'a> Replay<'a> {
@@ -68,15 +70,17 @@ impl<'a> Replay<'a> {
             given: BTreeMap::new(),
             taken: BTreeMap::new(),
             serving: BTreeMap::new(),
+            waiting: BTreeMap::new(),
         };
         for (index, entry) in (1..).map(Index).zip(log.iter()) {
             let Payload::Command(command) = &entry.payload else { continue };
             match command {
                 Command::Request(request) => replay.request(kind, command, request, index),
                 Command::Change(request) => replay.change(kind, command, request),
-                Command::Migration(entry) => {
-                    replay.machine.apply(kind, command);
-                    replay.note_moves(entry);
+                Command::Migration(_) | Command::Transaction(_) => {
+                    let applied = replay.machine.apply(kind, command);
+                    replay.note_turns(applied.others, index);
+                    replay.note_moves(command);
                 }
             }
         }
@@ -88,13 +92,29 @@ impl<'a> Replay<'a> {
         let shard = shard_of(request.op.key(), shards);
         let (client, number) = (request.client, request.number);
         let first = self.content(shard).is_some_and(|c| c.seen(client, number) == Seen::Not);
-        if let Some(Message::Reply(reply)) = self.machine.apply(kind, command).reply
-            && let Answer::Done(output) = reply.answer
-            && first
-        {
-            let since = self.serving.get(&shard).copied().unwrap_or_default();
-            let effect = Effect { shard, place: Place { since, index }, request, output };
-            self.effects.insert((client, number), effect);
+        if first {
+            self.waiting.insert((client, number), request);
+        }
+        let applied = self.machine.apply(kind, command);
+        if let Some(Message::Reply(reply)) = applied.reply {
+            self.note_turns(vec![reply], index);
+        }
+        self.note_turns(applied.others, index);
+        self.note_moves(command);
+    }
+
+    /// Notes what has become of requests whose turn has come with an entry just applied.
+    fn note_turns(&mut self, replies: Vec<Reply>, index: Index) {
+        for reply in replies {
+            let id = (reply.client, reply.number);
+            let Some(request) = self.waiting.remove(&id) else { continue };
+            if let Answer::Done(output) = reply.answer {
+                let shards = self.machine.shards().map_or(1, |s| s.config.assignment.len() as u16);
+                let shard = shard_of(request.op.key(), shards);
+                let since = self.serving.get(&shard).copied().unwrap_or_default();
+                let effect = Effect { shard, place: Place { since, index }, request, output };
+                self.effects.insert(id, effect);
+            }
         }
     }
 
@@ -118,17 +138,21 @@ impl<'a> Replay<'a> {
     }
 
     /// Notes what has begun to be served, and what has ceased to be, by an entry just applied.
-    fn note_moves(&mut self, entry: &Entry) {
-        for (shard, ownership) in self.machine.shards().iter().flat_map(|shards| shards.iter()) {
+    fn note_moves(&mut self, command: &Command) {
+        let Some(shards) = self.machine.shards() else { return };
+        let since = shards.config.num;
+        for (shard, ownership) in shards.iter() {
             match (ownership, self.serving.entry(shard)) {
-                (Ownership::Serving(content), Slot::Vacant(slot)) => match entry {
-                    Entry::Configure(config) => {
-                        slot.insert(config.num); // The first one: there was nothing to take.
-                    }
-                    Entry::Install { since, .. } | Entry::Discard { since, .. } => {
+                (Ownership::Serving(content), Slot::Vacant(slot)) => match command {
+                    Command::Migration(Entry::Install { since, .. }) => {
                         slot.insert(*since);
                         self.taken.insert((shard, *since), content.clone());
                     }
+                    // With the first configuration there is nothing to take.
+                    Command::Migration(Entry::Configure(_) | Entry::Discard { .. })
+                    | Command::Request(_)
+                    | Command::Change(_)
+                    | Command::Transaction(_) => drop(slot.insert(since)),
                 },
                 (Ownership::Leaving { since, content, .. }, Slot::Occupied(slot)) => {
                     slot.remove();

@@ -22,7 +22,7 @@ use crate::wal::{self, Disk, RealDisk, Wal, WalError};
 use crate::wire;
 
 /// The version of the messages. Servers and clients of different versions do not hear each other.
-pub const SCHEMA: u8 = 3;
+pub const SCHEMA: u8 = 4;
 
 /// How many entries a leader without a disk has under way to a follower before it waits for an
 /// answer. With a disk it is one request at a time: while that is synced the next ones gather, and
@@ -326,9 +326,11 @@ fn actor(cluster: &Cluster, node: u16, limits: Limits) -> NodeActor {
 #[cfg(test)]
 mod tests {
     use model::kv::command::{Op, Request};
+    use model::kv::transaction::{Step, Transaction};
     use model::replica::{Answer, Reply};
     use model::shard::config::Configuration;
     use model::shard::migration;
+    use model::shard::txn::{self, Attempt, TxnId};
     use model::types::{ClientId, ConfigNum, RequestId};
 
     use super::*;
@@ -338,6 +340,9 @@ mod tests {
     fn messages_are_encoded_as_documented() {
         let (client, number) = (ClientId(1 << 32), RequestId(7));
         let migration = |message| Message::Migration(message);
+        let swap = Transaction::try_from(vec![Step::Swap("a".into(), "b".into())]).unwrap();
+        let txn = TxnId { age: 9, client, number };
+        let attempt = Attempt { txn, config: ConfigNum(3), count: 2 };
         for (message, expected) in [
             (
                 Message::Request(Request { client, number, op: Op::Get("k".into()) }),
@@ -351,6 +356,14 @@ mod tests {
             (
                 migration(migration::Message::Configuration(Configuration::initial(2).into())),
                 &[5, 1, 0, 0, 2, 0, 0],
+            ),
+            (
+                Message::Request(Request { client, number, op: Op::Transaction(swap.into()) }),
+                &[1, 0x80, 0x80, 0x80, 0x80, 0x10, 7, 5, 1, 6, 1, b'a', 1, b'b'],
+            ),
+            (
+                Message::Transaction(txn::Message::Settled { attempt }),
+                &[6, 4, 9, 0x80, 0x80, 0x80, 0x80, 0x10, 7, 3, 2],
             ),
         ] {
             let mut bytes = Vec::new();

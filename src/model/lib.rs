@@ -9,7 +9,8 @@
 //! 1. [`types`] and [`effects`]: the words.
 //! 2. [`raft`]: how a group of servers keeps one log.
 //! 3. [`kv`]: the store that the log drives, and how each request happens exactly once.
-//! 4. [`replica`] and [`client`]: the two put together, and the other side.
+//! 4. [`replica`] and [`client`]: the two put together, and the other side; [`message`]: what they
+//!    say.
 //! 5. [`shard`]: which group of servers owns which part of the keys, and how that changes.
 //! 6. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
 //!
@@ -26,6 +27,7 @@ pub mod effects;
 pub mod history;
 pub mod kv;
 pub mod machine;
+pub mod message;
 pub mod node;
 pub mod properties;
 pub mod raft;

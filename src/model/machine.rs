@@ -1,11 +1,12 @@
 //! The state machines that replicas keep: a store, a group's shards, or the controller.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::kv;
-use crate::kv::command::{Output, Request};
+use crate::kv::command::{Op, Output, Request};
 use crate::kv::session::Seen;
 use crate::raft;
 use crate::replica::{Answer, Message, Reply};
@@ -15,6 +16,7 @@ use crate::shard::content::{Part, Place};
 use crate::shard::controller::{Change, Controller, Outcome};
 use crate::shard::migration::{Entry, Said};
 use crate::shard::store::Shards;
+use crate::shard::txn;
 use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId};
 
 /// What a replica keeps.
@@ -40,6 +42,8 @@ pub enum Command {
     Change(Request<Change>),
     /// What a group has decided about its shards.
     Migration(Entry),
+    /// What it has heard about transactions.
+    Transaction(Arc<txn::Entry>),
 }
 
 /// The state machine.
@@ -66,17 +70,28 @@ pub enum Standing<'a, T = Output> {
     Elsewhere(ConfigNum),
     /// The group owns the shard and has not got all of it yet.
     NotYet,
+    /// It waits for its turn, or is being carried out.
+    InHand,
     /// This is not what the replica keeps.
     NotHere,
 }
 
 /// What applying a command gives.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Applied {
     /// What to tell whoever asked.
     pub reply: Option<Message>,
+    /// What to tell those who asked before, and have had to wait.
+    pub others: Vec<Reply>,
     /// What a leader has to say to other servers.
     pub said: Said,
+}
+
+impl Applied {
+    /// Answers a request that has had to wait.
+    pub fn answer(&mut self, client: ClientId, number: RequestId, answer: Answer) {
+        self.others.push(Reply { client, number, answer });
+    }
 }
 
 impl Kind {
@@ -103,11 +118,15 @@ impl Kind {
                 of.is_none_or(|(group, _)| *group == own.id)
             }
             (Self::Store | Self::Group(_), Command::Request(_))
+            | (Self::Group(_), Command::Transaction(_))
             | (Self::Group(_), Command::Migration(Entry::Install { .. } | Entry::Discard { .. }))
             | (Self::Controller { .. }, Command::Change(_)) => true,
-            (Self::Store, Command::Change(_) | Command::Migration(_))
+            (Self::Store, Command::Change(_) | Command::Migration(_) | Command::Transaction(_))
             | (Self::Group(_), Command::Change(_))
-            | (Self::Controller { .. }, Command::Request(_) | Command::Migration(_)) => false,
+            | (
+                Self::Controller { .. },
+                Command::Request(_) | Command::Migration(_) | Command::Transaction(_),
+            ) => false,
         }
     }
 }
@@ -152,14 +171,29 @@ impl Machine {
                 tell::<Keys>(request, machine.apply(request).map(Answer::Done))
             }
             (Self::Group(shards), Command::Request(request)) => {
-                tell::<Keys>(request, shards.apply(request))
-            }
-            (Self::Group(shards), Command::Migration(entry)) => match kind {
-                Kind::Group(group) => {
-                    Applied { reply: None, said: shards.apply_entry(group, entry) }
+                let answer = shards.apply(request);
+                let mut applied = tell::<Keys>(request, answer);
+                if let (Op::Transaction(_), Kind::Group(group)) = (&request.op, kind) {
+                    shards.proceed(group, &mut applied);
                 }
-                Kind::Store | Kind::Controller { .. } => Applied::default(),
-            },
+                applied
+            }
+            (Self::Group(shards), Command::Migration(entry)) => {
+                let mut applied = Applied::default();
+                if let Kind::Group(group) = kind {
+                    shards.apply_entry(group, entry, &mut applied);
+                    shards.proceed(group, &mut applied);
+                }
+                applied
+            }
+            (Self::Group(shards), Command::Transaction(entry)) => {
+                let mut applied = Applied::default();
+                if let Kind::Group(group) = kind {
+                    shards.apply_transaction(entry, &mut applied);
+                    shards.proceed(group, &mut applied);
+                }
+                applied
+            }
             (Self::Controller(controller), Command::Change(request)) => {
                 let outcome = controller.apply(request);
                 let said = match &outcome {
@@ -170,7 +204,10 @@ impl Machine {
             }
             (
                 Self::Store(_) | Self::Group(_) | Self::Controller(_),
-                Command::Request(_) | Command::Change(_) | Command::Migration(_),
+                Command::Request(_)
+                | Command::Change(_)
+                | Command::Migration(_)
+                | Command::Transaction(_),
             ) => Applied::default(),
         }
     }
@@ -222,7 +259,7 @@ impl<'a, T> From<Seen<'a, T>> for Standing<'a, T> {
 fn tell<S: Service>(request: &Request<S::Op>, answer: Option<Answer<S::Output>>) -> Applied {
     let (client, number) = (request.client, request.number);
     let reply = answer.map(|answer| S::tell(Reply { client, number, answer }));
-    Applied { reply, said: Said::new() }
+    Applied { reply, ..Applied::default() }
 }
 
 impl Command {
@@ -232,7 +269,7 @@ impl Command {
         match self {
             Self::Request(request) => Some((request.client, request.number)),
             Self::Change(request) => Some((request.client, request.number)),
-            Self::Migration(_) => None,
+            Self::Migration(_) | Self::Transaction(_) => None,
         }
     }
 
@@ -243,7 +280,8 @@ impl Command {
             Self::Migration(Entry::Install { part, .. }) => part.to == Place::End,
             Self::Migration(Entry::Configure(_) | Entry::Discard { .. })
             | Self::Request(_)
-            | Self::Change(_) => false,
+            | Self::Change(_)
+            | Self::Transaction(_) => false,
         }
     }
 }
@@ -260,6 +298,7 @@ impl raft::Command for Command {
             Self::Migration(Entry::Configure(config)) => config.bytes(),
             Self::Migration(Entry::Install { part, .. }) => Part::bytes(part),
             Self::Migration(Entry::Discard { .. }) => 0,
+            Self::Transaction(entry) => entry.bytes(),
         };
         size_of::<(ClientId, RequestId)>() + inside
     }
@@ -271,6 +310,7 @@ impl Debug for Command {
             Self::Request(request) => request.fmt(f),
             Self::Change(request) => request.fmt(f),
             Self::Migration(entry) => entry.fmt(f),
+            Self::Transaction(entry) => entry.fmt(f),
         }
     }
 }

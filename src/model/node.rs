@@ -182,6 +182,9 @@ fn tell_server(
         (Address::Server(from), Message::Migration(message)) => {
             replica.on_migration(setup, from, message, fx);
         }
+        (Address::Server(from), Message::Transaction(message)) => {
+            replica.on_transaction(setup, from, message, fx);
+        }
         (Address::Client(from), Message::Request(request)) if request.client.process() == from => {
             replica.on_request(setup, request, fx);
         }
@@ -198,7 +201,8 @@ fn tell_server(
             | Message::Request(_)
             | Message::Reply(_)
             | Message::Change(_)
-            | Message::Outcome(_),
+            | Message::Outcome(_)
+            | Message::Transaction(_),
         ) => {}
     }
 }

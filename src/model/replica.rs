@@ -8,103 +8,21 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
 use crate::effects::Effects as GenericEffects;
-use crate::kv::command::{Output, Request};
+use crate::kv::command::Request;
 use crate::machine::Applied;
 use crate::raft::{self, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
-use crate::shard::controller::{Change, Outcome};
+use crate::shard::controller::Change;
 use crate::shard::holdings::Holdings;
 use crate::shard::migration::{self, Response, Said};
-use crate::types::{ClientId, ConfigNum, Index, NodeId, RequestId};
+use crate::shard::txn;
+use crate::shard::txn::coordinator::Reaction;
+use crate::types::{ClientId, Index, NodeId, RequestId};
 
 pub use crate::machine::{Command, Kind, Machine, Standing};
+pub use crate::message::{Answer, Message, Reply};
 
 use serde::{Deserialize, Serialize};
-
-/// What a replica and its clients and peers tell each other.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub enum Message {
-    /// Between servers of one group.
-    Raft(raft::Message<Command>),
-    /// A client asks.
-    Request(Request),
-    /// A server answers a client.
-    Reply(Reply),
-    /// An administrator asks the controller.
-    Change(Request<Change>),
-    /// The controller answers.
-    Outcome(Reply<Outcome>),
-    /// Between servers of different groups, and the controller's.
-    Migration(migration::Message),
-}
-
-impl Message {
-    /// What it says between servers of one group, if it does.
-    #[must_use]
-    pub fn raft(&self) -> Option<&raft::Message<Command>> {
-        match self {
-            Self::Raft(message) => Some(message),
-            Self::Request(_)
-            | Self::Reply(_)
-            | Self::Change(_)
-            | Self::Outcome(_)
-            | Self::Migration(_) => None,
-        }
-    }
-
-    /// The request for an operation on a key, if it is one.
-    #[must_use]
-    pub fn request(&self) -> Option<&Request> {
-        match self {
-            Self::Request(request) => Some(request),
-            Self::Raft(_)
-            | Self::Reply(_)
-            | Self::Change(_)
-            | Self::Outcome(_)
-            | Self::Migration(_) => None,
-        }
-    }
-
-    /// The answer to such a request, if it is one.
-    #[must_use]
-    pub fn reply(&self) -> Option<&Reply> {
-        match self {
-            Self::Reply(reply) => Some(reply),
-            Self::Raft(_)
-            | Self::Request(_)
-            | Self::Change(_)
-            | Self::Outcome(_)
-            | Self::Migration(_) => None,
-        }
-    }
-}
-
-/// The answer to a request.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub struct Reply<T = Output> {
-    /// The session that asked.
-    pub client: ClientId,
-    /// The request that is answered.
-    pub number: RequestId,
-    /// The answer.
-    pub answer: Answer<T>,
-}
-
-/// What a client is told. There is no *failed* for a request that may be in anyone's log: it is
-/// left unanswered, and the client asks again or ends with *unknown*.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub enum Answer<T = Output> {
-    /// The request has taken effect, with this result.
-    Done(T),
-    /// The request breaks a limit. It has not taken effect and never will.
-    Refused,
-    /// This server does not lead; ask that one. A client needs it to find the leader without
-    /// asking around.
-    Redirect(NodeId),
-    /// This group, which has reached this configuration, does not own the shard. The request has
-    /// not taken effect here; elsewhere it may.
-    Elsewhere(ConfigNum),
-}
 
 /// What a step of a replica may ask for.
 pub type Effects = GenericEffects<Persistent<Command>, Message, Timer>;
@@ -236,7 +154,8 @@ impl Replica {
             Standing::NotYet => (None, true),
             Standing::Done(output) => (Some(Answer::Done(output.clone())), false),
             Standing::Elsewhere(config) => (Some(Answer::Elsewhere(config)), false),
-            Standing::Older => return, // Late: the client has had its answer and moved on.
+            Standing::InHand => return, // It is answered when it is done.
+            Standing::Older => return,  // Late: the client has had its answer and moved on.
             Standing::NotHere => return, // It has mistaken us for somebody else.
         };
         match &self.raft.role {
@@ -300,6 +219,27 @@ impl Replica {
                 }
             }
             (_, Machine::Store(_) | Machine::Group(_) | Machine::Controller(_)) => {} // Not for us.
+        }
+    }
+
+    /// Another group has something to say about a transaction.
+    pub fn on_transaction(
+        &mut self,
+        setup: &Setup,
+        from: NodeId,
+        message: txn::Message,
+        fx: &mut Effects,
+    ) {
+        let Machine::Group(shards) = &self.machine else { return }; // Not for us.
+        if !self.raft.is_leader() {
+            return; // It was told to all of the group.
+        }
+        match shards.react(from, message, &self.pending_transactions()) {
+            None => {}
+            Some(Reaction::Answer(message)) => fx.send(from, Message::Transaction(message)),
+            Some(Reaction::Log(entry)) => {
+                self.propose(setup, Command::Transaction(Arc::new(entry)), fx);
+            }
         }
     }
 
@@ -376,7 +316,9 @@ impl Replica {
             match command {
                 Command::Request(request) => self.on_request(setup, request, fx),
                 Command::Change(request) => self.on_change(setup, request, fx),
-                Command::Migration(_) => unreachable!("nobody asks for it"),
+                Command::Migration(_) | Command::Transaction(_) => {
+                    unreachable!("nobody asks for it")
+                }
             }
         }
         fx.save_first();
@@ -393,7 +335,7 @@ impl Replica {
             self.applied = self.applied.next();
             let Payload::Command(command) = &entry.payload else { continue };
             has_arrived |= command.completes_shard();
-            let Applied { reply, said } = self.machine.apply(&setup.kind, command);
+            let Applied { reply, others, said } = self.machine.apply(&setup.kind, command);
             if let Some((client, number)) = command.asked_by() {
                 if self.accepted.get(&client) == Some(&number) {
                     self.accepted.remove(&client);
@@ -404,25 +346,27 @@ impl Replica {
                     fx.send(client, reply);
                 }
             }
-            match (command, &self.machine) {
-                (Command::Migration(entry), Machine::Group(_)) if leads => {
-                    say(said, fx);
-                    if let Some(part) = entry.part_of() {
-                        *parts.entry(part).or_default() += 1;
-                    }
-                }
+            if answers(entry.term) {
+                others.into_iter().for_each(|reply| fx.send(reply.client, Message::Reply(reply)));
+            }
+            if let Command::Migration(entry) = command
+                && let Some(part) = entry.part_of()
+            {
+                *parts.entry(part).or_default() += 1;
+            }
+            let says = match command {
                 // What another leader's requests have made the groups have heard, or will ask for.
-                (Command::Change(_), Machine::Controller(_)) if answers(entry.term) => {
-                    say(said, fx);
-                }
-                (
-                    Command::Request(_) | Command::Change(_) | Command::Migration(_),
-                    Machine::Store(_) | Machine::Group(_) | Machine::Controller(_),
-                ) => {}
+                Command::Change(_) => answers(entry.term),
+                Command::Request(_) | Command::Migration(_) | Command::Transaction(_) => leads,
+            };
+            if says {
+                say(said, fx);
             }
         }
         assert_eq!(self.applied, self.raft.commit, "all that is committed is applied");
-        if let Machine::Group(shards) = &self.machine {
+        if let Machine::Group(shards) = &self.machine
+            && leads
+        {
             for (part, applied) in parts {
                 say(shards.ask_ahead(part, applied, &self.pending()), fx);
             }
@@ -436,7 +380,24 @@ impl Replica {
         entries
             .filter_map(|entry| match &entry.payload {
                 Payload::Command(Command::Migration(entry)) => Some(entry),
-                Payload::Command(Command::Request(_) | Command::Change(_)) | Payload::Noop => None,
+                Payload::Command(
+                    Command::Request(_) | Command::Change(_) | Command::Transaction(_),
+                )
+                | Payload::Noop => None,
+            })
+            .collect()
+    }
+
+    /// What of transactions stands in the log and is not applied.
+    fn pending_transactions(&self) -> Vec<&txn::Entry> {
+        let entries = self.raft.log().range(self.applied, self.raft.last().index);
+        entries
+            .filter_map(|entry| match &entry.payload {
+                Payload::Command(Command::Transaction(entry)) => Some(&**entry),
+                Payload::Command(
+                    Command::Request(_) | Command::Change(_) | Command::Migration(_),
+                )
+                | Payload::Noop => None,
             })
             .collect()
     }
@@ -452,7 +413,7 @@ impl Replica {
 }
 
 fn say(said: Said, fx: &mut Effects) {
-    said.into_iter().for_each(|(to, message)| fx.send(to, Message::Migration(message)));
+    said.into_iter().for_each(|(to, message)| fx.send(to, message));
 }
 
 impl Debug for Replica {
@@ -465,18 +426,5 @@ impl Debug for Replica {
             write!(f, " held {:?}", self.held)?;
         }
         Ok(())
-    }
-}
-
-impl Debug for Message {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Raft(message) => message.fmt(f),
-            Self::Request(request) => request.fmt(f),
-            Self::Reply(reply) => write!(f, "Reply({} {:?})", reply.number, reply.answer),
-            Self::Change(request) => request.fmt(f),
-            Self::Outcome(reply) => write!(f, "Outcome({} {:?})", reply.number, reply.answer),
-            Self::Migration(message) => message.fmt(f),
-        }
     }
 }

@@ -68,7 +68,8 @@ impl Service for Keys {
             | Message::Request(_)
             | Message::Change(_)
             | Message::Outcome(_)
-            | Message::Migration(_) => None,
+            | Message::Migration(_)
+            | Message::Transaction(_) => None,
         }
     }
 }
@@ -109,7 +110,8 @@ impl Service for Administration {
             | Message::Request(_)
             | Message::Reply(_)
             | Message::Change(_)
-            | Message::Migration(_) => None,
+            | Message::Migration(_)
+            | Message::Transaction(_) => None,
         }
     }
 }

@@ -33,7 +33,11 @@ pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message 
     let mut renamed = message.clone();
     match &mut renamed {
         // They name no server, or all those of a group.
-        Message::Raft(_) | Message::Request(_) | Message::Change(_) | Message::Migration(_) => {}
+        Message::Raft(_)
+        | Message::Request(_)
+        | Message::Change(_)
+        | Message::Migration(_)
+        | Message::Transaction(_) => {}
         Message::Outcome(reply) => match &mut reply.answer {
             Answer::Redirect(leader) => *leader = rename(*leader),
             // A refusal names the first of some servers: such are not of the system.

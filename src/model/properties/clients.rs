@@ -7,7 +7,7 @@ use stateright::actor::Envelope;
 
 use super::{Holds, Property, Server, promise, servers};
 use crate::kv::Machine;
-use crate::kv::command::{Output, Request};
+use crate::kv::command::{Key, Op, Output, Request, Value};
 use crate::raft::Payload;
 use crate::replica::{Answer, Command, Message, Replica};
 use crate::spec::Spec;
@@ -52,6 +52,7 @@ pub fn exactly_once((_, server): Server<'_>) -> Holds {
 }
 
 /// What requests do to the specification, each carried out once, and their results.
+#[derive(Default)]
 pub(super) struct Promised {
     map: Map,
     results: BTreeMap<(ClientId, RequestId), Output>,
@@ -60,23 +61,56 @@ pub(super) struct Promised {
 impl Promised {
     /// By these requests, in order.
     pub(super) fn by<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Self {
-        let mut map = Map::default();
-        let mut last: BTreeMap<ClientId, RequestId> = BTreeMap::new();
-        let mut results = BTreeMap::new();
-        for Request { client, number, op } in requests {
-            if last.get(client).is_none_or(|last| last < number) {
-                last.insert(*client, *number);
-                results.insert((*client, *number), map.apply(op));
-            }
+        let mut promised = Self::default();
+        for request in requests {
+            promised.carry_out(request);
         }
-        Self { map, results }
+        promised
+    }
+
+    /// Carries out a request, unless the client has had a later one carried out, or this.
+    pub(super) fn carry_out(&mut self, request: &Request) {
+        let Request { client, number, op } = request;
+        if self.is_new(*client, *number) {
+            self.results.insert((*client, *number), self.map.apply(op));
+        }
+    }
+
+    /// Takes over what a transaction leaves under a key.
+    pub(super) fn set(&mut self, key: &Key, value: Option<&Value>) {
+        match value {
+            Some(value) => self.map.apply(&Op::Put(key.clone(), value.clone())),
+            None => self.map.apply(&Op::Delete(key.clone())),
+        };
+    }
+
+    /// Takes over the result of a transaction that is new.
+    pub(super) fn conclude(
+        &mut self,
+        client: ClientId,
+        number: RequestId,
+        output: &Output,
+    ) -> bool {
+        let is_new = self.is_new(client, number);
+        if is_new {
+            self.results.insert((client, number), output.clone());
+        }
+        is_new
+    }
+
+    fn is_new(&self, client: ClientId, number: RequestId) -> bool {
+        let of_client = (client, RequestId::default())..=(client, RequestId(u64::MAX));
+        self.results.range(of_client).next_back().is_none_or(|((_, last), _)| *last < number)
     }
 
     /// By what a replica knows to be committed.
     fn by_log(server: &Replica) -> Self {
         Self::by(server.raft.committed().filter_map(|entry| match &entry.payload {
             Payload::Command(Command::Request(request)) => Some(request),
-            Payload::Command(Command::Change(_) | Command::Migration(_)) | Payload::Noop => None,
+            Payload::Command(
+                Command::Change(_) | Command::Migration(_) | Command::Transaction(_),
+            )
+            | Payload::Noop => None,
         }))
     }
 }
@@ -85,7 +119,7 @@ impl Promised {
 pub(super) fn agrees(property: &'static str, machine: &Machine, promised: &Promised) -> Holds {
     let mut map = promised.map.clone();
     for (key, value) in machine.store.iter() {
-        let expected = map.apply(&crate::kv::command::Op::Get(key.clone()));
+        let expected = map.apply(&Op::Get(key.clone()));
         demand(property, expected == Output::Value(Some(value.clone())), || {
             format!("{key:?} is {value:?}, promised is {expected:?}")
         })?;

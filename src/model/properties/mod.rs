@@ -16,6 +16,11 @@ pub mod progress;
 pub mod raft;
 pub mod shard_goals;
 pub mod shards;
+#[cfg(test)]
+mod tests;
+pub mod transactions;
+mod truth;
+pub mod txn_goals;
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -219,5 +224,5 @@ fn kept(host: &HostState, property: &str) -> Holds {
 /// Every promise, in the order of the codes.
 #[must_use]
 pub fn promises() -> Vec<Property> {
-    [raft::PROMISES, clients::PROMISES, shards::PROMISES].concat()
+    [raft::PROMISES, clients::PROMISES, shards::PROMISES, transactions::PROMISES].concat()
 }

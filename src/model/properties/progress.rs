@@ -18,8 +18,8 @@ pub const STATEMENT: &str =
     "P17 From every state, without further faults, a leader can commit its log and serve clients.";
 
 /// Whether everything is done: in each group the newest term's leader has committed its whole log,
-/// the groups are where the controller is, with all shards in place, and, if requests cannot get
-/// lost, every client is done.
+/// the groups are where the controller is, with all shards in place and no key locked, and, if
+/// requests cannot get lost, every client is done.
 #[must_use]
 pub fn is_done(scope: &Scope, hosts: &[&HostState]) -> bool {
     let groups = groups(hosts);
@@ -28,7 +28,9 @@ pub fn is_done(scope: &Scope, hosts: &[&HostState]) -> bool {
     let latest = controller.map(Controller::latest);
     let in_place = leaders.iter().filter_map(|leader| leader.machine.shards()).all(|shards| {
         let serving = |(_, now): (_, &Ownership)| matches!(now, Ownership::Serving(_));
-        latest == Some(&shards.config) && shards.iter().all(serving)
+        latest == Some(&shards.config)
+            && shards.iter().all(serving)
+            && shards.transactions.is_idle()
     });
     leaders.len() == groups.len()
         && in_place

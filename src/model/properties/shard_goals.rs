@@ -78,7 +78,10 @@ fn got_and_given(server: Server<'_>) -> (BTreeSet<ShardId>, BTreeSet<ShardId>) {
         match command {
             Command::Migration(Entry::Install { shard, .. }) => drop(got.insert(*shard)),
             Command::Migration(Entry::Discard { shard, .. }) => drop(given.insert(*shard)),
-            Command::Migration(Entry::Configure(_)) | Command::Request(_) | Command::Change(_) => {}
+            Command::Migration(Entry::Configure(_))
+            | Command::Request(_)
+            | Command::Change(_)
+            | Command::Transaction(_) => {}
         }
     }
     (got, given)
@@ -156,7 +159,7 @@ fn asked_in_two_groups(state: &SystemState) -> bool {
     let requests = |server| {
         committed(server).filter_map(|command| match command {
             Command::Request(request) => Some(request),
-            Command::Change(_) | Command::Migration(_) => None,
+            Command::Change(_) | Command::Migration(_) | Command::Transaction(_) => None,
         })
     };
     servers(&hosts).any(|one| {
@@ -188,7 +191,8 @@ fn wanted_early(state: &SystemState) -> bool {
         | Message::Request(_)
         | Message::Reply(_)
         | Message::Change(_)
-        | Message::Outcome(_) => false,
+        | Message::Outcome(_)
+        | Message::Transaction(_) => false,
     })
 }
 

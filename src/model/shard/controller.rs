@@ -14,6 +14,7 @@ use super::config::{Configuration, Refusal, Servers};
 use super::migration::{Message, Said};
 use crate::kv::command::Request;
 use crate::kv::session::{Seen, Sessions};
+use crate::replica;
 use crate::types::{ConfigNum, GroupId, NodeId, ShardId};
 
 /// Most groups, and most servers in all, that one change may name.
@@ -118,7 +119,8 @@ impl Controller {
         let configs = [Some(config), self.configuration(before)].into_iter().flatten();
         let servers = configs.flat_map(|config| config.groups.values()).flat_map(Servers::iter);
         let told: BTreeSet<NodeId> = servers.collect();
-        told.into_iter().map(|to| (to, Message::Configuration(Arc::clone(config)))).collect()
+        let message = || replica::Message::Migration(Message::Configuration(Arc::clone(config)));
+        told.into_iter().map(|to| (to, message())).collect()
     }
 
     fn carry_out(&mut self, change: &Change) -> Outcome {

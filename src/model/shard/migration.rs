@@ -32,6 +32,8 @@ use super::content::{Part, Place};
 use super::holdings::Holdings;
 use super::ownership::Ownership;
 use super::store::Shards;
+use crate::machine::Applied;
+use crate::replica;
 use crate::types::{ConfigNum, NodeId, ShardId};
 
 /// What groups tell each other, the controller, and who asks about them. A shard is named together
@@ -124,7 +126,7 @@ pub enum Response {
 pub type Pending<'a> = [&'a Entry];
 
 /// What a leader says, and to whom.
-pub type Said = Vec<(NodeId, Message)>;
+pub type Said = Vec<(NodeId, replica::Message)>;
 
 impl Shards {
     /// What a leader does about a message from another group, or from one of the controller's
@@ -236,17 +238,16 @@ impl Shards {
         }
     }
 
-    /// Applies a committed entry, and gives what a leader has to say about it. An entry that does
+    /// Applies a committed entry. An entry that does
     /// not fit is a repetition: it was applied before, and changes nothing.
     ///
     /// What it has to say about what follows in its log, [`Self::ask_ahead`] gives.
-    pub fn apply_entry(&mut self, group: &Group, entry: &Entry) -> Said {
-        let mut said = Vec::new();
+    pub fn apply_entry(&mut self, group: &Group, entry: &Entry, out: &mut Applied) {
         match entry {
             Entry::Configure(next) => {
                 if self.is_ready_for(next) {
-                    self.configure(next);
-                    self.ask_for_what_comes(group, &[], &mut said);
+                    self.next = Some(Arc::clone(next));
+                    self.refuse_attempts(next.num, out);
                 }
             }
             Entry::Install { shard, since, part } => {
@@ -254,13 +255,12 @@ impl Shards {
                     && part.to == Place::End
                 {
                     let (shard, since, from) = (*shard, *since, Place::End);
-                    say(&mut said, &servers, &Message::Want { shard, since, from });
-                    self.ask_for_next(group, &mut said);
+                    say(&mut out.said, &servers, &Message::Want { shard, since, from });
+                    self.ask_for_next(group, &mut out.said);
                 }
             }
             Entry::Discard { shard, since } => self.discard(*shard, *since),
         }
-        said
     }
 
     /// What a leader has to say when it has applied so many parts of a shard at once and these
@@ -296,11 +296,12 @@ impl Shards {
                 say(&mut said, servers, &Message::Offer { shard, since: *since });
             }
         }
+        self.say_transactions_again(&mut said);
         said
     }
 
     /// Asks for the shards that are awaited, or, if there are none, for the next configuration.
-    fn ask_for_what_comes(&self, group: &Group, pending: &Pending<'_>, said: &mut Said) {
+    pub(super) fn ask_for_what_comes(&self, group: &Group, pending: &Pending<'_>, said: &mut Said) {
         for (shard, ownership) in self.iter() {
             if let Ownership::Awaiting { since, place, .. } = ownership {
                 let logged = logged(pending, shard, *since);
@@ -323,7 +324,7 @@ impl Shards {
     }
 
     fn ask_for_next(&self, group: &Group, said: &mut Said) {
-        if self.is_settled() {
+        if self.is_settled() && self.next.is_none() {
             say(said, &group.controllers, &Message::Ask(self.config.num.next()));
         }
     }
@@ -342,7 +343,8 @@ fn logged<'a>(pending: &Pending<'a>, shard: ShardId, config: ConfigNum) -> Vec<&
 
 /// To all of them: only one leads, and who that is only they know.
 fn say(said: &mut Said, servers: &Servers, message: &Message) {
-    said.extend(servers.iter().map(|server| (server, message.clone())));
+    let message = |server| (server, replica::Message::Migration(message.clone()));
+    said.extend(servers.iter().map(message));
 }
 
 impl Debug for Message {

@@ -7,8 +7,9 @@
 //! [`controller`] is the replicated state machine that makes and keeps them. A group's is in
 //! [`store`]: what the group has to do with each shard ([`ownership`]), and what a shard holds
 //! ([`content`]). [`migration`] is how shards go from group to group, [`route`] which shard a key
-//! belongs to, and [`router`] what a client makes of that. [`holdings`] is what a group tells of
-//! itself to whoever looks after the cluster.
+//! belongs to, and [`router`] what a client makes of that. [`txn`] is how operations on keys of
+//! several groups take effect as one. [`holdings`] is what a group tells of itself to whoever looks
+//! after the cluster.
 
 pub mod config;
 pub mod content;
@@ -20,6 +21,7 @@ mod rebalance;
 pub mod route;
 pub mod router;
 pub mod store;
+pub mod txn;
 
 pub use rebalance::rebalance;
 

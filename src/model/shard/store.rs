@@ -9,12 +9,16 @@ use std::sync::Arc;
 
 use im::OrdMap;
 
+use super::Group;
 use super::config::{Configuration, Servers};
 use super::content::{Part, Place};
 use super::ownership::Ownership;
 use super::route::shard_of;
+use super::txn::{Contents, Transactions};
 use crate::kv::Machine;
-use crate::kv::command::{Key, Request};
+use crate::kv::command::{Key, Op, Request, Value};
+use crate::kv::session::Seen;
+use crate::machine::Applied;
 use crate::replica::{Answer, Standing};
 use crate::types::{ConfigNum, GroupId, ShardId};
 
@@ -25,6 +29,11 @@ pub struct Shards {
     pub group: GroupId,
     /// The configuration that it has reached.
     pub config: Arc<Configuration>,
+    /// The one that it has decided to take next, and takes as soon as nobody holds a key of a shard
+    /// that leaves with it.
+    pub(super) next: Option<Arc<Configuration>>,
+    /// What it has to do with transactions.
+    pub transactions: Transactions,
     /// The shards that are not absent.
     shards: OrdMap<ShardId, Ownership>,
 }
@@ -33,7 +42,13 @@ impl Shards {
     /// A group that has not heard of any configuration, in a cluster of so many shards.
     #[must_use]
     pub fn new(group: GroupId, shards: u16) -> Self {
-        Self { group, config: Arc::new(Configuration::initial(shards)), shards: OrdMap::new() }
+        Self {
+            group,
+            config: Arc::new(Configuration::initial(shards)),
+            next: None,
+            transactions: Transactions::default(),
+            shards: OrdMap::new(),
+        }
     }
 
     /// What the group has to do with a shard.
@@ -45,6 +60,12 @@ impl Shards {
     /// The shards that are not absent, in order.
     pub fn iter(&self) -> impl Iterator<Item = (ShardId, &Ownership)> {
         self.shards.iter().map(|(shard, ownership)| (*shard, ownership))
+    }
+
+    /// The configuration that it has decided to take, and cannot yet.
+    #[must_use]
+    pub fn coming(&self) -> Option<&Arc<Configuration>> {
+        self.next.as_ref()
     }
 
     /// Whether all that the configuration gives to the group is there. Only then does it take the
@@ -63,6 +84,7 @@ impl Shards {
                 && next.assignment.owner(shard) == Some(self.group)
         };
         next.num == self.config.num.next()
+            && self.next.is_none()
             && next.assignment.len() == self.config.assignment.len()
             && self.is_settled()
             && !self.iter().any(leaving)
@@ -72,19 +94,71 @@ impl Shards {
     #[must_use]
     pub fn standing<'a>(&'a self, request: &Request) -> Standing<'a> {
         match self.ownership(self.shard_of(request.op.key())) {
-            Ownership::Serving(machine) => machine.seen(request.client, request.number).into(),
+            Ownership::Serving(machine) => match machine.seen(request.client, request.number) {
+                Seen::Not if self.transactions.has_in_hand(request.client, request.number) => {
+                    Standing::InHand
+                }
+                seen => seen.into(),
+            },
             Ownership::Awaiting { .. } => Standing::NotYet,
             Ownership::Absent | Ownership::Leaving { .. } => Standing::Elsewhere(self.config.num),
         }
     }
 
-    /// Applies a committed request; `None` if the client has moved on.
+    /// Applies a committed request; `None` if it is not its turn yet, or the client has moved on.
     pub fn apply(&mut self, request: &Request) -> Option<Answer> {
         let shard = self.shard_of(request.op.key());
-        match self.shards.get_mut(&shard) {
-            Some(Ownership::Serving(machine)) => machine.apply(request).map(Answer::Done),
-            Some(Ownership::Awaiting { .. } | Ownership::Leaving { .. } | Ownership::Absent)
-            | None => Some(Answer::Elsewhere(self.config.num)),
+        let is_locked = self.is_locked(&request.op);
+        let Some(machine) = self.serving_mut(shard) else {
+            return Some(Answer::Elsewhere(self.config.num));
+        };
+        let is_new = machine.seen(request.client, request.number) == Seen::Not;
+        match &request.op {
+            Op::Transaction(transaction) if is_new => self.enlist(request, transaction),
+            _ if is_new && is_locked => self.stall(request),
+            _ => return machine.apply(request).map(Answer::Done),
+        }
+        None
+    }
+
+    /// What can be done once an entry is applied: those who wait have their turn, and then, if
+    /// nobody holds what leaves with it, the next configuration comes.
+    pub fn proceed(&mut self, group: &Group, out: &mut Applied) {
+        self.serve_waiting(out);
+        if let Some(next) = self.next.clone()
+            && !self.must_wait_with(&next)
+        {
+            self.next = None;
+            self.configure(&next);
+            self.drop_fences();
+            self.refuse_attempts(next.num, out);
+            self.ask_for_what_comes(group, &[], &mut out.said);
+            self.serve_waiting(out);
+        }
+    }
+
+    /// What is under a key of a shard that the group serves.
+    pub(super) fn value(&self, key: &Key) -> Option<Value> {
+        match self.ownership(self.shard_of(key)) {
+            Ownership::Serving(machine) => machine.store.get(key).cloned(),
+            Ownership::Absent | Ownership::Awaiting { .. } | Ownership::Leaving { .. } => None,
+        }
+    }
+
+    /// Sets and removes keys of shards that the group serves.
+    pub(super) fn write(&mut self, contents: &Contents) {
+        for (key, value) in contents {
+            let shard = self.shard_of(key);
+            let machine = self.serving_mut(shard).expect("a shard with locked keys does not leave");
+            machine.store.write([(key.clone(), value.clone())]);
+        }
+    }
+
+    /// What a shard holds, if the group serves it.
+    pub(super) fn serving_mut(&mut self, shard: ShardId) -> Option<&mut Machine> {
+        match self.shards.get_mut(&shard)? {
+            Ownership::Serving(machine) => Some(machine),
+            Ownership::Awaiting { .. } | Ownership::Leaving { .. } | Ownership::Absent => None,
         }
     }
 
@@ -169,7 +243,7 @@ impl Shards {
         }
     }
 
-    fn shard_of(&self, key: &Key) -> ShardId {
+    pub(super) fn shard_of(&self, key: &Key) -> ShardId {
         shard_of(key, self.config.assignment.len() as u16)
     }
 }
@@ -181,6 +255,13 @@ fn servers(config: &Configuration, group: GroupId) -> Servers {
 
 impl Debug for Shards {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {:?} {:?}", self.group, self.config, self.shards)
+        write!(f, "{} at {:?} {:?}", self.group, self.config, self.shards)?;
+        if let Some(next) = &self.next {
+            write!(f, " next {next:?}")?;
+        }
+        if self.transactions != Transactions::default() {
+            write!(f, " {:?}", self.transactions)?;
+        }
+        Ok(())
     }
 }

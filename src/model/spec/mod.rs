@@ -12,9 +12,6 @@ use std::hash::Hash;
 pub mod map;
 mod transaction;
 
-#[cfg(test)]
-mod tests;
-
 /// A sequential object: a state, and what each operation does to it and answers.
 ///
 /// Total and deterministic: every operation is defined in every state [Herlihy-Wing §2.2]. Equal

@@ -21,10 +21,13 @@ use super::{Host, HostState, SystemState};
 use crate::node::Node;
 use crate::raft::{self, Outcome, Role, Rpc};
 use crate::replica::{Answer, Machine, Message, Replica};
+use crate::shard::config::Configuration;
 use crate::shard::migration;
 use crate::shard::ownership::Ownership;
 use crate::shard::store::Shards;
-use crate::types::NodeId;
+use crate::shard::txn;
+use crate::shard::txn::coordinator::Stage;
+use crate::types::{GroupId, NodeId};
 use crate::violation::Violation;
 
 /// The promise that a message taken to be dead has no effect.
@@ -87,6 +90,10 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
             Machine::Group(shards) => migration_is_dead(shards, message),
             Machine::Controller(_) | Machine::Store(_) => false,
         },
+        (Node::Server(replica), Message::Transaction(message)) => match &replica.machine {
+            Machine::Group(shards) => transaction_is_dead(shards, from, message),
+            Machine::Controller(_) | Machine::Store(_) => true,
+        },
         (Node::Client { session, .. }, Message::Reply(reply)) => {
             let known = match &reply.answer {
                 Answer::Elsewhere(config) => *config <= session.router().known(),
@@ -110,7 +117,8 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
             | Message::Request(_)
             | Message::Change(_)
             | Message::Outcome(_)
-            | Message::Migration(_),
+            | Message::Migration(_)
+            | Message::Transaction(_),
         ) => true,
         (
             Node::Administrator { .. },
@@ -118,7 +126,8 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
             | Message::Request(_)
             | Message::Reply(_)
             | Message::Change(_)
-            | Message::Migration(_),
+            | Message::Migration(_)
+            | Message::Transaction(_),
         ) => true,
     }
 }
@@ -149,6 +158,39 @@ fn migration_is_dead(shards: &Shards, message: &migration::Message) -> bool {
         migration::Message::Ask(_) | migration::Message::Holdings(_) => true,
         // They are answered at any time.
         migration::Message::Offer { .. } | migration::Message::Inspect => false,
+    }
+}
+
+/// A coordinator counts its attempts, and each goes through its stages once. Its clock tells
+/// whether it has heard of a transaction at all: before that it was younger.
+fn transaction_is_dead(shards: &Shards, from: NodeId, message: &txn::Message) -> bool {
+    let attempt = match message {
+        txn::Message::Vote { attempt, .. }
+        | txn::Message::Wound { attempt }
+        | txn::Message::Settled { attempt } => attempt,
+        // They are answered at any time.
+        txn::Message::Prepare { .. } | txn::Message::Decide { .. } => return false,
+    };
+    if shards.transactions.clock < attempt.txn.age {
+        return false;
+    }
+    let Some(record) = shards.transactions.records.get(&attempt.txn) else { return true };
+    if record.count != attempt.count {
+        return record.count > attempt.count;
+    }
+    let is_its = |config: &Configuration, group: &GroupId| {
+        config.groups.get(group).is_some_and(|servers| servers.contains(from))
+    };
+    match &record.stage {
+        Stage::Waiting { .. } => true, // For the next attempt.
+        Stage::Preparing { config, votes } => {
+            matches!(message, txn::Message::Vote { .. })
+                && votes.keys().any(|group| is_its(config, group))
+        }
+        Stage::Decided { config, open, .. } => {
+            !matches!(message, txn::Message::Settled { .. })
+                || !open.keys().any(|group| is_its(config, group))
+        }
     }
 }
 

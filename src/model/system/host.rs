@@ -182,7 +182,8 @@ impl Host {
             | Message::Reply(_)
             | Message::Change(_)
             | Message::Outcome(_)
-            | Message::Migration(_) => out.send(to, message),
+            | Message::Migration(_)
+            | Message::Transaction(_) => out.send(to, message),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::kv::command::{Op, Request};
-use crate::replica::{Answer, Standing};
+use crate::machine::Applied;
+use crate::replica::{self, Answer, Standing};
 use crate::shard::Group;
 use crate::shard::config::Configuration;
 use crate::shard::content::{Part, Place};
-use crate::shard::migration::{Entry, Message, Response};
+use crate::shard::migration::{Entry, Message, Response, Said};
 use crate::shard::ownership::{Ownership, Phase};
 use crate::shard::route::shard_of;
 use crate::shard::store::Shards;
@@ -39,7 +40,23 @@ fn configure(
     group: u16,
     config: &Arc<Configuration>,
 ) -> Vec<(NodeId, Message)> {
-    shards.apply_entry(&setup(group), &Entry::Configure(config.clone()))
+    apply(shards, &setup(group), &Entry::Configure(config.clone()))
+}
+
+/// Applies an entry; gives what a leader says of shards.
+fn apply(shards: &mut Shards, group: &Group, entry: &Entry) -> Vec<(NodeId, Message)> {
+    let mut applied = Applied::default();
+    shards.apply_entry(group, entry, &mut applied);
+    shards.proceed(group, &mut applied);
+    of_shards(applied.said)
+}
+
+fn of_shards(said: Said) -> Vec<(NodeId, Message)> {
+    let of_shards = |(to, message)| match message {
+        replica::Message::Migration(message) => (to, message),
+        other => panic!("{other:?}"),
+    };
+    said.into_iter().map(of_shards).collect()
 }
 
 fn append(number: u64) -> Request {
@@ -93,17 +110,17 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
         first.respond(&setup(1), SERVERS[1], message.clone(), &[]),
         Response::Log(entry.clone(), None)
     );
-    let said = first.apply_entry(&setup(1), &entry);
+    let said = apply(&mut first, &setup(1), &entry);
     let end = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::End };
     assert_eq!(said, [(SERVERS[1], end.clone()), (CONTROLLER, Message::Ask(ConfigNum(3)))]);
     assert!(matches!(first.standing(&append(1)), Standing::Done(_)), "it knows what was done");
     assert!(matches!(first.apply(&append(2)), Some(Answer::Done(_))));
     let after = first.clone();
-    assert!(first.apply_entry(&setup(1), &entry).is_empty(), "a repetition has nothing to say");
+    assert!(apply(&mut first, &setup(1), &entry).is_empty(), "a repetition has nothing to say");
     assert_eq!(first, after);
     assert_eq!(first.respond(&setup(1), SERVERS[1], message, &[]), Response::Ignore);
     let Response::Log(discard, None) = to_second(&second, end) else { panic!("an entry") };
-    second.apply_entry(&setup(2), &discard);
+    apply(&mut second, &setup(2), &discard);
     assert_eq!(second.ownership(SHARD), &Ownership::Absent);
     assert_eq!(to_second(&second, want), Response::Ignore, "it is late");
 }
@@ -120,7 +137,7 @@ fn an_offer_is_answered_with_how_far_the_shard_has_come() {
     assert_eq!(first.respond(&setup(1), NodeId(7), offer(), &[]), Response::Ignore, "a stranger's");
     let part = Part::of(&Default::default(), Place::START, 1);
     let entry = Entry::Install { shard: SHARD, since: ConfigNum(2), part: Arc::new(part) };
-    first.apply_entry(&setup(1), &entry);
+    apply(&mut first, &setup(1), &entry);
     assert_eq!(first.respond(&setup(1), SERVERS[1], offer(), &[]), want(Place::End));
 }
 
@@ -197,21 +214,21 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     assert_eq!(hears(&first, key, &[]), logs(key, Some(want(to(key)))));
     assert_eq!(hears(&first, key, &[key]), Response::Ignore, "it is logged");
     assert_eq!(hears(&first, session, &[key]), logs(session, None), "two are enough");
-    let again = first.say_again(&small(1), &[key]);
+    let again = of_shards(first.say_again(&small(1), &[key]));
     assert_eq!(again, [(SERVERS[1], want(to(key)))], "it asks for what is not logged");
     assert_eq!(first.say_again(&small(1), &[key, session]), [], "two are enough");
     assert_eq!(hears(&first, end, &[key, session]), Response::Ignore, "two are enough");
 
-    assert!(first.apply_entry(&small(1), key).is_empty());
+    assert!(apply(&mut first, &small(1), key).is_empty());
     let ahead = |first: &Shards, applied, pending: &[&Entry]| {
-        first.ask_ahead((SHARD, ConfigNum(2)), applied, pending)
+        of_shards(first.ask_ahead((SHARD, ConfigNum(2)), applied, pending))
     };
     assert_eq!(ahead(&first, 1, &[session]), [(SERVERS[1], want(to(session)))]);
     assert_eq!(ahead(&first, 1, &[]), [], "it has asked before");
     assert_eq!(ahead(&first, 2, &[]), [(SERVERS[1], want(to(key)))], "two were open");
     assert_eq!(hears(&first, end, &[session]), logs(end, None));
-    first.apply_entry(&small(1), session);
+    apply(&mut first, &small(1), session);
     assert_eq!(ahead(&first, 1, &[end]), [], "not before it is applied");
     assert_eq!(first.say_again(&small(1), &[end]), []);
-    assert_eq!(first.apply_entry(&small(1), end)[0], (SERVERS[1], want(Place::End)));
+    assert_eq!(apply(&mut first, &small(1), end)[0], (SERVERS[1], want(Place::End)));
 }

@@ -2,13 +2,13 @@
 
 use quickcheck::{Arbitrary, Gen, quickcheck};
 
-use super::Spec;
-use super::map::Map;
 use crate::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 use crate::kv::store::Store;
 use crate::kv::transaction::{
     Condition, MAX_KEYS, MAX_WORK_BYTES, Mistake, Operand, Reason, Refusal, Step, Transaction,
 };
+use crate::spec::Spec;
+use crate::spec::map::Map;
 
 #[derive(Clone, Debug)]
 struct Steps(Vec<Step>);

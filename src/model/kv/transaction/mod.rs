@@ -5,11 +5,14 @@
 //! carried out (a check fails, a sum is no number) nothing has happened at all. All of it is known
 //! beforehand: there is no conversation with a client that may stop talking.
 
+mod course;
+mod show;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::fmt::{self, Debug, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
+
+pub use course::Carried;
 
 use super::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Value};
 
@@ -127,15 +130,6 @@ pub enum Mistake {
     WrittenTwice(Key),
 }
 
-/// What carrying out a transaction gives.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Carried {
-    /// What its reads found, in their order.
-    pub values: Vec<Option<Value>>,
-    /// What the keys that it writes hold after it.
-    pub writes: BTreeMap<Key, Option<Value>>,
-}
-
 impl Transaction {
     /// Its operations.
     #[must_use]
@@ -164,14 +158,6 @@ impl Transaction {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.iter().map(Step::bytes).sum()
-    }
-
-    /// Carries it out on what `read` finds.
-    ///
-    /// # Errors
-    /// If a step cannot be carried out.
-    pub fn carry_out(&self, read: impl Fn(&Key) -> Option<Value>) -> Result<Carried, Refusal> {
-        Course::new(self, read).run(&self.0)
     }
 }
 
@@ -322,205 +308,3 @@ impl Access {
         }
     }
 }
-
-/// A transaction that is being carried out.
-struct Course<R> {
-    /// What the keys held before.
-    read: R,
-    carried: Carried,
-    /// How many bytes it may still find, give back and write.
-    left: usize,
-}
-
-impl<R: Fn(&Key) -> Option<Value>> Course<R> {
-    fn new(transaction: &Transaction, read: R) -> Self {
-        let reads = transaction.accesses().into_iter().filter(|(_, access)| access.reads());
-        let found: usize = reads.filter_map(|(key, _)| read(key)).map(|v| v.0.len()).sum();
-        let left = (MAX_WORK_BYTES + 1).saturating_sub(found); // At 0 it is too much already.
-        Self { read, carried: Carried::default(), left }
-    }
-
-    fn run(mut self, steps: &[Step]) -> Result<Carried, Refusal> {
-        self.spend(0).map_err(|reason| Refusal { step: 0, reason })?;
-        for (step, number) in steps.iter().zip(0..) {
-            self.take(step).map_err(|reason| Refusal { step: number, reason })?;
-        }
-        Ok(self.carried)
-    }
-
-    fn take(&mut self, step: &Step) -> Result<(), Reason> {
-        match step {
-            Step::Get(key) => {
-                let value = self.get(key);
-                self.spend(value.as_ref().map_or(0, |value| value.0.len()))?;
-                self.carried.values.push(value);
-                Ok(())
-            }
-            Step::Check(key, condition) => {
-                let found = self.get(key);
-                let holds = self.holds(&found, condition)?;
-                if holds { Ok(()) } else { Err(Reason::Found(found)) }
-            }
-            Step::Put(key, operand) => {
-                let value = self.operand(operand)?;
-                self.set(key, Some(value))
-            }
-            Step::Append(key, operand) => {
-                let more = self.operand(operand)?;
-                let mut bytes = self.get(key).map_or_else(Vec::new, |value| value.0.to_vec());
-                bytes.extend_from_slice(&more.0);
-                self.set(key, Some(Value::from(bytes)))
-            }
-            Step::Add(key, operand) => {
-                let more = self.number_of(operand)?;
-                let sum = number(self.get(key).as_ref())?.checked_add(more);
-                self.set(key, Some(Value::from(sum.ok_or(Reason::NotANumber)?.to_string())))
-            }
-            Step::Delete(key) => self.set(key, None),
-            Step::Swap(one, other) => {
-                let (first, second) = (self.get(one), self.get(other));
-                self.set(one, second)?;
-                self.set(other, first)
-            }
-        }
-    }
-
-    fn holds(&self, found: &Option<Value>, condition: &Condition) -> Result<bool, Reason> {
-        Ok(match condition {
-            Condition::Missing => found.is_none(),
-            Condition::Present => found.is_some(),
-            Condition::Equals(operand) => found.as_ref() == Some(&self.operand(operand)?),
-            Condition::Differs(operand) => found.as_ref() != Some(&self.operand(operand)?),
-            Condition::AtLeast(operand) => self.number_of(operand)? <= number(found.as_ref())?,
-            Condition::AtMost(operand) => self.number_of(operand)? >= number(found.as_ref())?,
-        })
-    }
-
-    fn get(&self, key: &Key) -> Option<Value> {
-        self.carried.writes.get(key).cloned().unwrap_or_else(|| (self.read)(key))
-    }
-
-    fn operand(&self, operand: &Operand) -> Result<Value, Reason> {
-        match operand {
-            Operand::Value(value) => Ok(value.clone()),
-            Operand::Of(key) => self.get(key).ok_or(Reason::Missing),
-        }
-    }
-
-    fn number_of(&self, operand: &Operand) -> Result<i64, Reason> {
-        number(Some(&self.operand(operand)?))
-    }
-
-    fn set(&mut self, key: &Key, value: Option<Value>) -> Result<(), Reason> {
-        let length = value.as_ref().map_or(0, |value| value.0.len());
-        if length > MAX_VALUE_BYTES {
-            return Err(Reason::TooLarge);
-        }
-        self.spend(length)?;
-        self.carried.writes.insert(key.clone(), value);
-        Ok(())
-    }
-
-    fn spend(&mut self, bytes: usize) -> Result<(), Reason> {
-        match self.left.checked_sub(bytes) {
-            None | Some(0) => Err(Reason::TooLarge),
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-        }
-    }
-}
-
-/// A value as a number.
-fn number(value: Option<&Value>) -> Result<i64, Reason> {
-    let Some(value) = value else { return Ok(0) };
-    let text = std::str::from_utf8(&value.0).map_err(|_| Reason::NotANumber)?;
-    text.parse().map_err(|_| Reason::NotANumber)
-}
-
-impl Debug for Transaction {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("txn ")?;
-        f.debug_set().entries(&self.0).finish()
-    }
-}
-
-impl Debug for Step {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Get(key) => write!(f, "get {key:?}"),
-            Self::Check(key, condition) => write!(f, "check {key:?} {condition:?}"),
-            Self::Put(key, operand) => write!(f, "put {key:?} {operand:?}"),
-            Self::Append(key, operand) => write!(f, "append {key:?} {operand:?}"),
-            Self::Add(key, operand) => write!(f, "add {key:?} {operand:?}"),
-            Self::Delete(key) => write!(f, "delete {key:?}"),
-            Self::Swap(one, other) => write!(f, "swap {one:?} {other:?}"),
-        }
-    }
-}
-
-impl Debug for Operand {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(value) => value.fmt(f),
-            Self::Of(key) => write!(f, "${key:?}"),
-        }
-    }
-}
-
-impl Debug for Condition {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("missing"),
-            Self::Present => f.write_str("present"),
-            Self::Equals(operand) => write!(f, "= {operand:?}"),
-            Self::Differs(operand) => write!(f, "!= {operand:?}"),
-            Self::AtLeast(operand) => write!(f, ">= {operand:?}"),
-            Self::AtMost(operand) => write!(f, "<= {operand:?}"),
-        }
-    }
-}
-
-impl Debug for Refusal {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {:?}", self.step, self.reason)
-    }
-}
-
-impl Debug for Reason {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Found(Some(value)) => write!(f, "found {value:?}"),
-            Self::Found(None) => f.write_str("found nothing"),
-            Self::Missing => f.write_str("an operand is missing"),
-            Self::NotANumber => f.write_str("not a number"),
-            Self::TooLarge => f.write_str("too large"),
-        }
-    }
-}
-
-impl Display for Mistake {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("a transaction has at least one step"),
-            Self::TooManyKeys(keys) => {
-                write!(f, "{keys} keys are over the limit of {MAX_KEYS}: split the transaction")
-            }
-            Self::TooManyBytes(bytes) => {
-                write!(f, "{bytes} bytes are over the limit of {MAX_BYTES}: split the transaction")
-            }
-            Self::KeyTooLong(bytes) => {
-                write!(f, "a key has {bytes} bytes, the limit is {MAX_KEY_BYTES}: shorten it")
-            }
-            Self::ValueTooLong(key) => {
-                write!(f, "the value for {key:?} is over the limit of {MAX_VALUE_BYTES} bytes")
-            }
-            Self::WrittenTwice(key) => {
-                write!(f, "{key:?} is set and written by another step, too: leave one of them out")
-            }
-        }
-    }
-}
-
-impl Error for Mistake {}

@@ -1,0 +1,364 @@
+//! Transactions over several groups: two-phase commit between replicated state machines
+//! [Gray-Lamport §3], with locks held from prepare to decision [Bernstein §3].
+//!
+//! 1. A request goes to the group that owns the transaction's first key, as any request goes to the
+//!    owner of its key. That group is its **coordinator** ([`coordinator`]). When the keys that it
+//!    owns itself are free it locks them and asks the other owners, the **participants**, to do the
+//!    same ([`Message::Prepare`]). If there are none, the transaction is carried out at once, and
+//!    that is all.
+//! 2. A participant ([`participant`]) locks its keys as soon as they are free, and votes: with the
+//!    values that the transaction reads ([`Vote::Yes`]).
+//! 3. With the last vote the coordinator carries the transaction out on all values. What comes of
+//!    it is the answer to the client, and the decision, which the participants are told
+//!    ([`Message::Decide`]) until each has acknowledged it ([`Message::Settled`]).
+//!
+//! Whatever a group promises or decides is an entry of its log before anybody hears of it, and
+//! nothing else is remembered: the next leader goes on where the last one stopped. Each message
+//! names the attempt that it belongs to. The next attempt begins only when all have acknowledged
+//! the end of the last, so at any time one attempt of a transaction is alive, and whoever has voted
+//! has a coordinator that knows what it voted for.
+//!
+//! **Conflicts** ([`queue`]). Who finds a key locked waits. The older of two transactions is never
+//! kept waiting by what the younger one might yet wait for: it *wounds* the younger
+//! ([`Message::Wound`]), whose coordinator gives up the attempt, unless it has decided, and begins
+//! another [Rosenkrantz, wound-wait]. Ages come from clocks that groups set forward when they hear
+//! of a younger transaction \[Lamport\], so everybody's turn comes. Operations on one key wait for
+//! locks, too, but lock nothing: they are carried out as soon as the locks of their key are gone,
+//! and no transaction overtakes them.
+//!
+//! **Moves.** An attempt belongs to one configuration. A group that is not there yet is asked
+//! again; one that has gone further refuses ([`Vote::No`]), and the next attempt is made under a
+//! later configuration. A shard with a locked key does not leave: its group takes no new locks on
+//! what will leave, and goes on to the next configuration when the last one there is free. So
+//! attempts wait for attempts of earlier configurations or for older ones of their own: never in a
+//! circle.
+//!
+//! **Exactly once.** The session that remembers a transaction is that of its first key's shard, and
+//! goes where the shard goes: whoever coordinates it next knows whether it has been carried out.
+
+pub mod coordinator;
+pub mod locks;
+pub mod participant;
+pub mod queue;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+
+use im::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use self::coordinator::{Reaction, Record};
+use self::locks::Locks;
+use self::participant::{Fence, Share};
+use super::config::{Configuration, Servers};
+use super::migration::Said;
+use super::route::shard_of;
+use super::store::Shards;
+use crate::kv::command::{Key, Request, Value};
+use crate::kv::transaction::{Access, Transaction};
+use crate::machine::Applied;
+use crate::replica;
+use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId};
+
+/// A transaction. The older come before the younger; it is another one when another group
+/// coordinates it.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct TxnId {
+    /// When it came, by the clock of its coordinator.
+    pub age: u64,
+    /// The session that asked.
+    pub client: ClientId,
+    /// The request's number there.
+    pub number: RequestId,
+}
+
+/// One attempt to carry out a transaction.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The transaction.
+    pub txn: TxnId,
+    /// The configuration that says who owns its keys.
+    pub config: ConfigNum,
+    /// Which attempt of its coordinator it is, from 1 on.
+    pub count: u32,
+}
+
+/// What a transaction needs of one group: keys, in order, and what each is needed for.
+pub type Claim = Vec<(Key, Access)>;
+
+/// Keys, in order, and what is or shall be under each.
+pub type Contents = Vec<(Key, Option<Value>)>;
+
+/// What groups tell each other about transactions.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Message {
+    /// The coordinator asks for locks.
+    Prepare {
+        /// For this attempt.
+        attempt: Attempt,
+        /// The servers of the coordinator.
+        coordinator: Servers,
+        /// The keys.
+        claim: Arc<Claim>,
+    },
+    /// The participant answers, when it has them.
+    Vote {
+        /// The attempt.
+        attempt: Attempt,
+        /// Its answer.
+        vote: Vote,
+    },
+    /// An older transaction needs what the attempt has locked.
+    Wound {
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// The coordinator has decided.
+    Decide {
+        /// What the attempt comes to.
+        attempt: Attempt,
+        /// The servers of the coordinator.
+        coordinator: Servers,
+        /// For this participant.
+        decision: Decision,
+    },
+    /// The participant has done as it was told, or had before.
+    Settled {
+        /// The attempt.
+        attempt: Attempt,
+    },
+}
+
+/// A participant's answer.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Vote {
+    /// The keys are locked until the decision. This is under those that are read.
+    Yes(Arc<Contents>),
+    /// What is under them is too much for a message.
+    TooLarge,
+    /// The group has reached or is about to reach this configuration, a later one than the
+    /// attempt's.
+    No(ConfigNum),
+    /// A later transaction of the client has been here.
+    Late,
+}
+
+/// What an attempt comes to, for one participant.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Decision {
+    /// The transaction is carried out, and this is what it leaves there.
+    Commit(Arc<Contents>),
+    /// It is not, this time.
+    Abort,
+}
+
+/// What a group logs. Each says what has come in and has not been known yet.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Entry {
+    /// See [`Message::Prepare`].
+    Prepare {
+        /// The attempt.
+        attempt: Attempt,
+        /// The servers of the coordinator.
+        coordinator: Servers,
+        /// The keys.
+        claim: Arc<Claim>,
+    },
+    /// See [`Message::Vote`].
+    Vote {
+        /// The attempt.
+        attempt: Attempt,
+        /// Whose.
+        group: GroupId,
+        /// Its answer.
+        vote: Vote,
+    },
+    /// See [`Message::Wound`].
+    Wound {
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// See [`Message::Decide`].
+    Decide {
+        /// The attempt.
+        attempt: Attempt,
+        /// The servers of the coordinator.
+        coordinator: Servers,
+        /// The decision.
+        decision: Decision,
+    },
+    /// See [`Message::Settled`].
+    Settled {
+        /// The attempt.
+        attempt: Attempt,
+        /// Whose.
+        group: GroupId,
+    },
+}
+
+/// What a group has to do with transactions, apart from those that it carries out at once.
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Transactions {
+    /// The age of the youngest transaction that the group has heard of.
+    pub clock: u64,
+    /// Who holds which keys.
+    pub locks: Locks,
+    /// Those that the group coordinates.
+    pub records: OrdMap<TxnId, Record>,
+    /// The attempts of others that it takes part in, or will when it can.
+    pub shares: OrdMap<TxnId, Share>,
+    /// What must not begin again here.
+    fences: OrdMap<ClientId, Fence>,
+    /// Requests for one key that somebody holds.
+    stalled: OrdMap<ClientId, Request>,
+}
+
+impl Transactions {
+    /// Whether a request is waiting for its turn, or being carried out.
+    #[must_use]
+    pub fn has_in_hand(&self, client: ClientId, number: RequestId) -> bool {
+        self.stalled.get(&client).is_some_and(|request| request.number == number)
+            || self.records.keys().any(|txn| (txn.client, txn.number) == (client, number))
+    }
+
+    /// The requests for one key that wait for a lock.
+    pub fn stalled(&self) -> impl Iterator<Item = &Request> {
+        self.stalled.values()
+    }
+
+    /// Whether nobody holds a key, waits for one, or has to be told a decision.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.locks.is_empty()
+            && self.records.is_empty()
+            && self.shares.is_empty()
+            && self.stalled.is_empty()
+    }
+}
+
+impl Shards {
+    /// What a leader does about what another group has said, if anything.
+    #[must_use]
+    pub fn react(&self, from: NodeId, message: Message, pending: &[&Entry]) -> Option<Reaction> {
+        let reaction = match message {
+            Message::Prepare { attempt, coordinator, claim } if coordinator.contains(from) => {
+                self.on_prepare(attempt, coordinator, claim)
+            }
+            Message::Decide { attempt, coordinator, decision } if coordinator.contains(from) => {
+                self.on_decide(attempt, coordinator, decision)
+            }
+            // It speaks for another group.
+            Message::Prepare { .. } | Message::Decide { .. } => None,
+            Message::Vote { attempt, vote } => self.on_vote(from, attempt, vote),
+            Message::Wound { attempt } => self.on_wound(attempt),
+            Message::Settled { attempt } => self.on_settled(from, attempt),
+        };
+        match reaction {
+            Some(Reaction::Log(entry)) if pending.contains(&&entry) => None, // It is there.
+            reaction => reaction,
+        }
+    }
+
+    /// Applies a committed entry. One that does not fit is a repetition, and changes nothing.
+    pub fn apply_transaction(&mut self, entry: &Entry, out: &mut Applied) {
+        match entry {
+            Entry::Prepare { attempt, coordinator, claim } => {
+                self.prepare(*attempt, coordinator, claim, out);
+            }
+            Entry::Vote { attempt, group, vote } => self.count_vote(*attempt, *group, vote, out),
+            Entry::Wound { attempt } => self.wound(*attempt, out),
+            Entry::Decide { attempt, coordinator, decision } => {
+                self.settle(*attempt, coordinator, decision, out);
+            }
+            Entry::Settled { attempt, group } => self.count_settled(*attempt, *group),
+        }
+    }
+}
+
+/// To all of them: only one leads, and who that is only they know.
+fn say(said: &mut Said, servers: &Servers, message: &Message) {
+    let message = |server| (server, replica::Message::Transaction(message.clone()));
+    said.extend(servers.iter().map(message));
+}
+
+/// What a transaction needs of each group.
+#[must_use]
+pub fn claims(transaction: &Transaction, config: &Configuration) -> BTreeMap<GroupId, Claim> {
+    let shards = config.assignment.len() as u16;
+    let mut claims: BTreeMap<GroupId, Claim> = BTreeMap::new();
+    for (key, access) in transaction.accesses() {
+        if let Some(owner) = config.assignment.owner(shard_of(key, shards)) {
+            claims.entry(owner).or_default().push((key.clone(), access));
+        }
+    }
+    claims
+}
+
+impl Entry {
+    /// About how many bytes it takes in a message.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let contents = |contents: &Contents| -> usize {
+            let value = |value: &Option<Value>| value.as_ref().map_or(0, |value| value.0.len());
+            contents.iter().map(|(key, v)| size_of::<Key>() + key.len() + value(v)).sum()
+        };
+        let inside = match self {
+            Self::Prepare { claim, .. } => {
+                claim.iter().map(|(key, _)| size_of::<Key>() + key.len()).sum()
+            }
+            Self::Vote { vote: Vote::Yes(found), .. } => contents(found),
+            Self::Decide { decision: Decision::Commit(writes), .. } => contents(writes),
+            Self::Vote { vote: Vote::TooLarge | Vote::No(_) | Vote::Late, .. }
+            | Self::Decide { decision: Decision::Abort, .. }
+            | Self::Wound { .. }
+            | Self::Settled { .. } => 0,
+        };
+        size_of::<Self>() + inside
+    }
+}
+
+impl Debug for TxnId {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}@{}", self.client, self.number, self.age)
+    }
+}
+
+impl Debug for Attempt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}/{}/{}", self.txn, self.config, self.count)
+    }
+}
+
+impl Debug for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare { attempt, claim, .. } => write!(f, "Prepare({attempt:?} {claim:?})"),
+            Self::Vote { attempt, vote } => write!(f, "Vote({attempt:?} {vote:?})"),
+            Self::Wound { attempt } => write!(f, "Wound({attempt:?})"),
+            Self::Decide { attempt, decision, .. } => {
+                write!(f, "Decide({attempt:?} {decision:?})")
+            }
+            Self::Settled { attempt } => write!(f, "Settled({attempt:?})"),
+        }
+    }
+}
+
+impl Debug for Entry {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare { attempt, claim, .. } => write!(f, "prepare {attempt:?} {claim:?}"),
+            Self::Vote { attempt, group, vote } => write!(f, "{group} votes {attempt:?} {vote:?}"),
+            Self::Wound { attempt } => write!(f, "wound {attempt:?}"),
+            Self::Decide { attempt, decision, .. } => write!(f, "decide {attempt:?} {decision:?}"),
+            Self::Settled { attempt, group } => write!(f, "{group} has settled {attempt:?}"),
+        }
+    }
+}
+
+impl Debug for Transactions {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "clock {} {:?} records {:?}", self.clock, self.locks, self.records)?;
+        write!(f, " shares {:?} fences {:?} stalled {:?}", self.shares, self.fences, self.stalled)
+    }
+}
