@@ -4,6 +4,7 @@ mod ci;
 mod full;
 mod scopes;
 mod shards;
+mod transactions;
 
 use model::kv::command::Op;
 use model::properties::{self, Property};
@@ -107,5 +108,5 @@ pub fn find(name: &str) -> Option<&'static Check> {
 
 /// Every check: those of the ci tier, then those that only the full tier has.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    ci::CHECKS.iter().chain(shards::CHECKS).chain(full::CHECKS)
+    ci::CHECKS.iter().chain(shards::CHECKS).chain(transactions::CHECKS).chain(full::CHECKS)
 }
