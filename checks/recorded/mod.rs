@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`model::history::judge`] | is there an order that explains every answer? |
 //! | [`appends`] | did each append happen once, and those of a session in their order? |
+//! | [`cycles`] | do transactions on lists show nobody who comes before himself? |
 //! | [`logs`] | do a group's servers hold one log, and do these give the answers that were given? |
 //! | [`moves`] | is what a group took what another gave, and has each its own in the end? |
 //! | [`changes`] | has each change of the configuration made the one that it should? |
@@ -17,6 +18,7 @@
 
 pub mod appends;
 pub mod changes;
+pub mod cycles;
 pub mod export;
 pub mod logs;
 pub mod moves;

@@ -1,5 +1,6 @@
 //! The judges are awake: each kind of bad history is told from the good one beside it.
 
+mod cycles;
 mod shards;
 
 use std::collections::BTreeMap;
