@@ -1,8 +1,8 @@
 //! A group's log, applied from its beginning by the code that the servers run: what it has come to,
 //! and what was done on the way.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::kv;
 use model::kv::command::{Output, Request};
@@ -10,10 +10,12 @@ use model::kv::session::Seen;
 use model::machine::{Command, Kind, Machine, Standing};
 use model::raft::{Log, Payload};
 use model::replica::{Answer, Message, Reply};
+use model::shard::content;
 use model::shard::controller::{Change, Outcome};
 use model::shard::migration::Entry;
 use model::shard::ownership::Ownership;
 use model::shard::route::shard_of;
+use model::shard::txn::{self, Decision};
 use model::types::{ClientId, ConfigNum, Index, RequestId, ShardId};
 
 /// A shard, and the configuration that moves it.
@@ -53,6 +55,8 @@ pub struct Replay<'a> {
     pub given: BTreeMap<Move, kv::Machine>,
     /// What each shard held when all of it had come.
     pub taken: BTreeMap<Move, kv::Machine>,
+    /// The transactions of other groups that it has taken part in, and that were carried out.
+    pub taken_part: BTreeSet<(ClientId, RequestId)>,
     /// The shards that are served, each since which configuration.
     serving: BTreeMap<ShardId, ConfigNum>,
     /// The requests that have had to wait for their turn.
@@ -69,6 +73,7 @@ impl<'a> Replay<'a> {
             changes: Vec::new(),
             given: BTreeMap::new(),
             taken: BTreeMap::new(),
+            taken_part: BTreeSet::new(),
             serving: BTreeMap::new(),
             waiting: BTreeMap::new(),
         };
@@ -78,6 +83,8 @@ impl<'a> Replay<'a> {
                 Command::Request(request) => replay.request(kind, command, request, index),
                 Command::Change(request) => replay.change(kind, command, request),
                 Command::Migration(_) | Command::Transaction(_) => {
+                    replay.note_part(command);
+                    replay.note_arrival(command);
                     let applied = replay.machine.apply(kind, command);
                     replay.note_turns(applied.others, index);
                     replay.note_moves(command);
@@ -101,6 +108,32 @@ impl<'a> Replay<'a> {
         }
         self.note_turns(applied.others, index);
         self.note_moves(command);
+    }
+
+    /// Notes what a shard holds whose last part is about to be installed: with the same entry those
+    /// who have waited for it have their turn.
+    fn note_arrival(&mut self, command: &Command) {
+        if let Command::Migration(Entry::Install { shard, since, part }) = command
+            && let Some(shards) = self.machine.shards()
+            && let Ownership::Awaiting { since: awaited, arrived, place, .. } =
+                shards.ownership(*shard)
+            && (awaited, place, &part.to) == (since, &part.from, &content::Place::End)
+        {
+            let mut content = arrived.clone();
+            part.install(&mut content);
+            self.taken.insert((*shard, *since), content);
+        }
+    }
+
+    /// Notes that the group takes its part in a transaction that is carried out.
+    fn note_part(&mut self, command: &Command) {
+        if let Command::Transaction(entry) = command
+            && let txn::Entry::Decide { attempt, decision: Decision::Commit(_), .. } = &**entry
+            && let Some(shards) = self.machine.shards()
+            && shards.transactions.shares.get(&attempt.txn).is_some_and(|share| share.prepared)
+        {
+            self.taken_part.insert((attempt.txn.client, attempt.txn.number));
+        }
     }
 
     /// Notes what has become of requests whose turn has come with an entry just applied.
@@ -143,10 +176,9 @@ impl<'a> Replay<'a> {
         let since = shards.config.num;
         for (shard, ownership) in shards.iter() {
             match (ownership, self.serving.entry(shard)) {
-                (Ownership::Serving(content), Slot::Vacant(slot)) => match command {
+                (Ownership::Serving(_), Slot::Vacant(slot)) => match command {
                     Command::Migration(Entry::Install { since, .. }) => {
                         slot.insert(*since);
-                        self.taken.insert((shard, *since), content.clone());
                     }
                     // With the first configuration there is nothing to take.
                     Command::Migration(Entry::Configure(_) | Entry::Discard { .. })

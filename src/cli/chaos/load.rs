@@ -17,6 +17,7 @@ use runtime::threads;
 use runtime::transport::{Faults, Faulty, Udp, Wait};
 
 use super::board::Board;
+use super::ledger::Ledger;
 use super::recorder::Recorder;
 use super::workload::{Keys, Workload};
 
@@ -47,10 +48,13 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Lets so many clients loose on a cluster, whose datagrams meet `faults`.
+    /// Lets so many clients loose on a cluster, whose datagrams meet `faults`, and as many with
+    /// transactions if there shall be some.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing, and this the one caller")]
     pub(super) fn start(
         cluster: &Cluster,
         clients: u16,
+        transactions: bool,
         faults: &Faults,
         board: &Arc<Board>,
         keys: &Keys,
@@ -65,6 +69,12 @@ impl Load {
             Task::Mixed(Box::new(workload))
         };
         let mut tasks: Vec<_> = (0..clients).map(|number| mixed(number, &mut rng)).collect();
+        if transactions {
+            tasks.extend((0..clients).map(|number| {
+                let rng = Rng::seeded(rng.next_u64());
+                Task::Ledger(Box::new(Ledger::new(format!("t{number}"), rng)))
+            }));
+        }
         if keys.watched().len() > 1 {
             tasks.push(Task::Watch(keys.watched().to_vec()));
         }
@@ -114,6 +124,8 @@ struct Worker {
 enum Task {
     /// Anything.
     Mixed(Box<Workload>),
+    /// Transactions.
+    Ledger(Box<Ledger>),
     /// Each session asks for a key of its own, one of each shard. The sessions of the others soon
     /// all wait for the same dead group, and then nobody would see whether the rest is served.
     Watch(Vec<Key>),
@@ -122,7 +134,7 @@ enum Task {
 impl Task {
     fn sessions(&self) -> usize {
         match self {
-            Self::Mixed(_) => SESSIONS,
+            Self::Mixed(_) | Self::Ledger(_) => SESSIONS,
             Self::Watch(keys) => keys.len(),
         }
     }
@@ -135,6 +147,9 @@ impl Task {
                 let op = if reads { workload.read(elapsed) } else { workload.next(elapsed) };
                 (op, if rng.chance(0.2) { IMPATIENCE } else { PATIENCE })
             }
+            Self::Ledger(ledger) => {
+                (ledger.next(elapsed), if rng.chance(0.05) { IMPATIENCE } else { PATIENCE })
+            }
             Self::Watch(keys) => (Op::Get(keys[session].clone()), PATIENCE),
         }
     }
@@ -142,14 +157,14 @@ impl Task {
     fn learn(&mut self, operation: &Operation) {
         match self {
             Self::Mixed(workload) => workload.learn(operation),
-            Self::Watch(_) => {} // It asks the same whatever it learns.
+            Self::Ledger(_) | Self::Watch(_) => {} // They ask the same whatever they learn.
         }
     }
 
     /// How long a session rests between two operations.
     fn rest(&self, rng: &mut Rng) -> Duration {
         match self {
-            Self::Mixed(_) => rng.duration(&(Duration::ZERO..REST)),
+            Self::Mixed(_) | Self::Ledger(_) => rng.duration(&(Duration::ZERO..REST)),
             Self::Watch(keys) => WATCH_REST * keys.len() as u32,
         }
     }

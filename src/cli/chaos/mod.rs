@@ -16,11 +16,13 @@
 //! | [`verdict`], [`figures`], [`report`] | what follows from it |
 
 mod administration;
+mod audit;
 mod board;
 mod figures;
 mod fleet;
 mod kind;
 mod layout;
+mod ledger;
 mod load;
 mod nemesis;
 mod observer;
@@ -90,6 +92,9 @@ pub(crate) struct Arguments {
         value_parser = clap::value_parser!(u16).range(2..=1_024)
     )]
     shards: u16,
+    /// Let as many clients again carry out transactions on keys of all groups
+    #[arg(long, requires = "groups")]
+    txn: bool,
     /// How many clients, each with four sessions
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     clients: u16,
@@ -149,6 +154,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         seed,
         layout,
         clients: arguments.clients,
+        transactions: arguments.txn,
         folder: outputs.folder.path(),
         interrupted: &interrupted,
     };

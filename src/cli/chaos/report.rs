@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::HumanCount;
 use serde::Serialize;
 
+use super::audit::Transactions;
 use super::figures::{Event, Faults, Latency, Operations};
 use super::layout::Layout;
 use super::verdict::{Findings, Verdict};
@@ -28,6 +29,8 @@ pub(super) struct Report {
     pub(super) log_entries: Option<usize>,
     /// What has become of the shards, if groups share them and it came to that.
     pub(super) sharding: Option<Sharding>,
+    /// What has become of the transactions, if there were some.
+    pub(super) transactions: Option<Transactions>,
     pub(super) faults: Vec<Faults>,
     /// When the machine stood still.
     pub(super) standstills: Vec<Event>,
@@ -77,6 +80,17 @@ impl Report {
         }
         if let Some(sharding) = &self.sharding {
             sharding.print();
+        }
+        if let Some(Transactions { committed, across_groups, rejected, links }) = self.transactions
+        {
+            println!(
+                "{} transactions carried out, {} by several groups together, {} rejected; \
+                 {} times one came before another in a list",
+                HumanCount(committed as u64),
+                HumanCount(across_groups as u64),
+                HumanCount(rejected as u64),
+                HumanCount(links as u64),
+            );
         }
         if let Some(entries) = self.log_entries {
             let (servers, entries) = (self.layout.servers, HumanCount(entries as u64));

@@ -1,6 +1,6 @@
 //! The servers at rest: what their logs say, compared with each other and with what was told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use checks::recorded::Recorded;
@@ -31,6 +31,8 @@ pub(super) struct Sharded {
     /// How each but the first was made, in order.
     pub(super) made: Vec<Made>,
     pub(super) moves: Moves,
+    /// How many transactions were carried out by several groups together.
+    pub(super) across_groups: usize,
     /// In which owner's time each request was carried out: since which configuration it has the
     /// shard.
     pub(super) since: BTreeMap<(ClientId, RequestId), ConfigNum>,
@@ -84,6 +86,15 @@ pub(super) fn judge(
         let late = |unsettled| format!("at {}, though nothing is wrong: {unsettled}", latest.num);
         moves::settled(latest, &stores).map_err(|unsettled| Unrest::Yet(late(unsettled)))?;
     }
+    let locked = stores.iter().find(|replay| {
+        replay.machine.shards().is_some_and(|shards| !shards.transactions.is_idle())
+    });
+    if let Some(replay) = locked {
+        let group = replay.machine.group();
+        return Err(Unrest::Yet(format!(
+            "{group:?} has transactions open, though nothing is wrong"
+        )));
+    }
     let longest = |logs: &Logs| logs.values().map(|log| log.iter().count()).max();
     Ok(Rest { entries: of_groups.iter().filter_map(longest).sum(), sharded })
 }
@@ -104,10 +115,12 @@ fn sharded(
         matches!(outcome, Outcome::Changed(_)).then(|| Made { by: request.op.clone(), asked: call })
     });
     let effects = groups.iter().flat_map(|replay| &replay.effects);
+    let across: BTreeSet<_> = groups.iter().flat_map(|replay| &replay.taken_part).collect();
     Ok(Sharded {
         configurations: (0..).map_while(configuration).cloned().collect(),
         made: made.collect(),
         moves,
+        across_groups: across.len(),
         since: effects.map(|(id, effect)| (*id, effect.place.since)).collect(),
     })
 }

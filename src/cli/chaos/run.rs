@@ -17,11 +17,13 @@ use runtime::transport::Faults;
 
 use super::Trouble;
 use super::administration::{self, Administration};
+use super::audit::Transactions;
 use super::board::Board;
 use super::figures::{self, Event};
 use super::fleet::{Fleet, World};
 use super::kind::Kind;
 use super::layout::Layout;
+use super::ledger;
 use super::load::Load;
 use super::nemesis::{Injected, Nemesis};
 use super::observer::Observer;
@@ -50,6 +52,8 @@ pub(super) struct Run<'a> {
     pub(super) seed: u64,
     pub(super) layout: Layout,
     pub(super) clients: u16,
+    /// Whether there are transactions, too.
+    pub(super) transactions: bool,
     /// Where the servers keep their files.
     pub(super) folder: &'a Path,
     /// Whether somebody wants it to end.
@@ -153,7 +157,9 @@ impl Run<'_> {
         let board = Arc::new(Board::new(fleet.groups()));
         let (cluster, keys) = (fleet.cluster(), self.keys());
         let (load, seed) = (rng.next_u64(), rng.next_u64());
-        let load = Load::start(cluster, self.clients, &faults, &board, &keys, load, beginning)?;
+        let (clients, transactions) = (self.clients, self.transactions);
+        let load =
+            Load::start(cluster, clients, transactions, &faults, &board, &keys, load, beginning)?;
         let administration = match cluster.sharding {
             None => None,
             Some(_) => Some(Administration::start(cluster, &board, seed, beginning)?),
@@ -181,7 +187,11 @@ impl Run<'_> {
             Output::Value(value) => Ok((key, value)),
             output => Err(Trouble::Server(format!("get {key:?} was answered {output:?}"))),
         };
-        let finals: Result<_, _> = self.keys().all(outcomes.loaded).into_iter().map(read).collect();
+        let mut keys = self.keys().all(outcomes.loaded);
+        if self.transactions {
+            keys.extend(ledger::lists(outcomes.loaded));
+        }
+        let finals: Result<_, _> = keys.into_iter().map(read).collect();
         outcomes.history.extend(observer.finish());
         outcomes.finals = Some(finals?);
         Ok(())
@@ -212,7 +222,11 @@ impl Run<'_> {
         let Outcomes { loaded, groups, injected, standstills, history, finals, rest, .. } =
             outcomes;
         let seconds = loaded.as_secs_f64();
-        findings.judge(&history, finals.as_ref());
+        let of_ledger = |recorded: &&Recorded| ledger::owns(recorded.operation.op.key());
+        let (of_ledger, others): (Vec<_>, Vec<_>) = history.iter().partition(of_ledger);
+        let [of_ledger, others] =
+            [of_ledger, others].map(|part| part.into_iter().cloned().collect::<Vec<Recorded>>());
+        findings.judge(&others, finals.as_ref());
         let (kinds, from) = match self.layout.groups {
             None => (&Kind::ALONE[..], ALL_KINDS_FROM),
             Some(_) => (&Kind::SHARDED[..], ALL_KINDS_FROM_WITH_GROUPS),
@@ -224,7 +238,8 @@ impl Run<'_> {
             let tenures = Tenures::of(&history, sharded);
             let injected = injected.iter().map(|injected| &injected.disturbance);
             let disturbances: Vec<_> = injected.chain(&standstills).cloned().collect();
-            let (waits, complaints) = Waits::judge(&history, &tenures, &groups, &disturbances);
+            // A transaction may wait for another group than its own.
+            let (waits, complaints) = Waits::judge(&others, &tenures, &groups, &disturbances);
             findings.violations.extend(complaints);
             findings.moving(sharded.moves, &waits, all_kinds, seconds);
             faults.extend(figures::changes(sharded, &tenures));
@@ -234,6 +249,14 @@ impl Run<'_> {
                 moves_of_keys: sharded.moves.of_keys,
                 waits,
             }
+        });
+        let transactions = self.transactions.then(|| {
+            let (mut transactions, complaints) = Transactions::audit(&of_ledger);
+            findings.violations.extend(complaints);
+            let sharded = rest.as_ref().and_then(|rest| rest.sharded.as_ref());
+            transactions.across_groups = sharded.map_or(0, |sharded| sharded.across_groups);
+            findings.transacting(&transactions, seconds);
+            transactions
         });
         findings.awake(&faults, all_kinds, operations, seconds);
         let timeline =
@@ -248,6 +271,7 @@ impl Run<'_> {
             latency: figures::latency(&history),
             log_entries: rest.map(|rest| rest.entries),
             sharding,
+            transactions,
             faults,
             standstills: standstills.iter().map(|still| Event::of("standstill", still)).collect(),
             timeline: timeline.collect(),

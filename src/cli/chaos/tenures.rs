@@ -118,6 +118,7 @@ pub(super) mod tests {
         Sharded {
             configurations: configurations.map(Option::unwrap).collect(),
             made: made.collect(),
+            across_groups: 0,
             moves: checks::recorded::moves::Moves::default(),
             since: BTreeMap::new(),
         }

@@ -8,6 +8,7 @@ use model::history;
 use model::kv::command::{Key, Value};
 use serde::Serialize;
 
+use super::audit::Transactions;
 use super::figures::{Faults, Operations};
 use super::waits::{Wait, Waits};
 
@@ -18,6 +19,10 @@ const LEAST_RATE: f64 = 10.0;
 
 /// The least that shards with keys must move, in moves a second: fifty in two minutes.
 const LEAST_MOVES_RATE: f64 = 50.0 / 120.0;
+
+/// The least that several groups must carry out together, in transactions a second: a thousand in
+/// two minutes.
+const LEAST_ACROSS_RATE: f64 = 1_000.0 / 120.0;
 
 /// Of how many operations a second the waits must have been judged, on shards that moved as on
 /// those that did not.
@@ -72,6 +77,15 @@ impl Findings {
             Some(Ok(found)) => self.appends_found = found,
             Some(Err(lapse)) => self.violations.push(format!("not exactly once: {lapse}")),
             None => {}
+        }
+    }
+
+    /// Notes whether groups have carried out as many transactions together as they should.
+    pub(super) fn transacting(&mut self, transactions: &Transactions, seconds: f64) {
+        let (least, across) = (seconds * LEAST_ACROSS_RATE, transactions.across_groups);
+        if (across as f64) < least {
+            let across = format!("{across} transactions across groups, {least:.0} are the least");
+            self.not_exercised.push(across);
         }
     }
 
