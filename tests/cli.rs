@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -362,26 +362,47 @@ fn consecutive_ports(count: u16) -> u16 {
     (10_000 + first..).step_by(usize::from(count)).find(free).unwrap()
 }
 
-#[test]
-fn groups_share_a_store_and_give_each_other_shards() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data").display().to_string();
-    let file = folder.path().join("data/cluster.toml").display().to_string();
-    let listen = format!("127.0.0.1:{}", consecutive_ports(3));
-    let up = || {
+/// Where `shardwright up` keeps two groups of one server each that share four shards.
+struct TwoGroups {
+    folder: TempDir,
+    listen: String,
+}
+
+impl TwoGroups {
+    fn new() -> Self {
+        let listen = format!("127.0.0.1:{}", consecutive_ports(3));
+        Self { folder: TempDir::new().unwrap(), listen }
+    }
+
+    fn file(&self) -> String {
+        self.folder.path().join("data/cluster.toml").display().to_string()
+    }
+
+    /// Starts them, and waits until they run.
+    fn up(&self) -> (Server, Lines<BufReader<ChildStdout>>) {
+        let data = self.folder.path().join("data").display().to_string();
         let arguments = ["up", "--groups", "2", "--servers", "1", "--shards", "4"];
-        let place = ["--data", &data, "--listen", &listen];
+        let place = ["--data", &data, "--listen", &self.listen];
         let command = shardwright(&[&arguments[..], &place[..]].concat());
         let (server, mut lines) = Server::start(command);
         assert!(lines.next().unwrap().unwrap().starts_with("3 servers"));
         (server, lines)
-    };
-    let client = |arguments: &[&str]| {
-        let output = run(&[arguments, &["--config", &file, "--timeout", "60"]].concat());
+    }
+
+    /// What a command prints that succeeds.
+    fn client(&self, arguments: &[&str]) -> String {
+        let output = run(&[arguments, &["--config", &self.file(), "--timeout", "60"]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-    };
-    let running = up();
+    }
+}
+
+#[test]
+fn groups_share_a_store_and_give_each_other_shards() {
+    let groups = TwoGroups::new();
+    let file = groups.file();
+    let client = |arguments: &[&str]| groups.client(arguments);
+    let running = groups.up();
     assert_eq!(owners(&file), [1, 1, 2, 2]);
     let keys: Vec<_> = (0..4).map(|shard| key_of(shard, 4, 0)).collect();
     let appended: Vec<_> = (0..4).map(|shard| key_of(shard, 4, 1)).collect();
@@ -406,12 +427,124 @@ fn groups_share_a_store_and_give_each_other_shards() {
     };
     all_there();
     drop(running);
-    let _running = up();
+    let _running = groups.up();
     assert_eq!(owners(&file), [1; 4], "who has left does not join by itself");
     all_there();
     client(&["admin", "join", "2"]);
     assert_eq!(owners(&file).iter().filter(|owner| **owner == 2).count(), 2);
     all_there();
+}
+
+#[test]
+fn transactions_over_two_groups_take_effect_as_one_or_not_at_all() {
+    let groups = TwoGroups::new();
+    let file = groups.file();
+    let running = groups.up();
+    assert_eq!(owners(&file), [1, 1, 2, 2]);
+    let [a, b] = &[0, 2].map(|shard| key_of(shard, 4, 0));
+    let txn = |steps: &[&str]| {
+        let steps = steps.iter().map(|step| step.replace("AA", a).replace("BB", b));
+        let arguments: Vec<_> = ["txn".to_owned()].into_iter().chain(steps).collect();
+        groups.client(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert_eq!(txn(&["put AA 15"]), "", "nothing was asked for");
+    let transfer = ["check AA >= 10", "add AA -10", "add BB 10", "get AA", "get BB"];
+    assert_eq!(txn(&transfer), format!("{a}: 5\n{b}: 10"));
+
+    // Another one is refused, and says why.
+    let transfer = transfer.map(|step| step.replace("AA", a).replace("BB", b));
+    let command = [&["txn"], &transfer.each_ref().map(String::as_str)[..]].concat();
+    let refused = [&command[..], &["--config", &file]].concat();
+    let complaint = format!("nothing was changed: step 1, 'check {a} >= 10', found \"5\"");
+    refuses(&refused, 1, &complaint);
+    let json = run(&[&refused[..], &["--json"]].concat());
+    assert_eq!((json.status.code(), &json.stderr[..]), (Some(1), &b""[..]));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let words = ["check", a, ">=", "10"];
+    let expected = serde_json::json!({
+        "outcome": "refused", "step": 0, "words": words, "reason": "found", "found": "5"
+    });
+    assert_eq!(json, expected);
+    for (step, complaint) in [
+        (format!("add {a} many"), format!("step 1, 'add {a} many', works with 64-bit numbers")),
+        (format!("put {a} $none"), format!("step 1, 'put {a} $none', needs a key that is not")),
+        (format!("check {a} missing"), format!("step 1, 'check {a} missing', found \"5\"")),
+        ("check none present".to_owned(), "found no such key".to_owned()),
+    ] {
+        refuses(&["txn", &format!("delete {b}x"), &step, "--config", &file], 1, &{
+            complaint.replace("step 1", "step 2")
+        });
+    }
+    assert_eq!(txn(&["get AA", "get BB"]), format!("{a}: 5\n{b}: 10"));
+
+    // Values change places, a missing one included, wherever their shards are by then.
+    assert_eq!(txn(&["swap AA BB", "get AA", "get BB"]), format!("{a}: 10\n{b}: 5"));
+    groups.client(&["admin", "move", "2", "1"]);
+    groups.client(&["admin", "move", "0", "2"]);
+    assert_eq!(txn(&["delete BB", "get BB"]), format!("{b} is missing"));
+    assert_eq!(txn(&["swap AA BB", "get AA", "get BB"]), format!("{a} is missing\n{b}: 10"));
+    assert_eq!(txn(&["append AA 'x  y'", "put c $AA", "put d $$AA"]), "");
+    assert_eq!(txn(&["get c", "get d"]), format!("c: x  y\nd: ${a}"));
+
+    // From a file, and told to machines.
+    let steps = groups.folder.path().join("steps.json");
+    fs::write(&steps, format!(r#"[["get","{b}"],["delete","{b}"],["get","{b}"]]"#)).unwrap();
+    let told = groups.client(&["txn", "--json", "--file", &steps.display().to_string()]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let gets = serde_json::json!([{ "key": b, "value": "10" }, { "key": b, "value": null }]);
+    assert_eq!(told, serde_json::json!({ "outcome": "committed", "gets": gets }));
+    let mut piped = shardwright(&["txn", "--file", "-", "--config", &file]);
+    let mut piped = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    piped.stdin.take().unwrap().write_all(br#"[["get","c"]]"#).unwrap();
+    assert_eq!(piped.wait_with_output().unwrap().stdout, b"c: x  y\n");
+
+    drop(running);
+    let unanswered = ["txn", "get c", "--config", &file, "--timeout", "1"];
+    refuses(&unanswered, 1, "no answer in time");
+    let json = run(&[&unanswered[..], &["--json"]].concat());
+    assert_eq!(json.stdout, b"{\"outcome\":\"unknown\"}\n");
+}
+
+#[test]
+fn senseless_transactions_are_refused_before_anything_is_sent() {
+    // Nobody serves this cluster: who sends something waits in vain.
+    let config = Config::sharded(2, 1, 4);
+    let file = config.file();
+    let long = format!("get {}", "k".repeat((4 << 10) + 1));
+    for (steps, complaint) in [
+        (&["get a", "set a v"][..], "step 2, 'set a v': there is no 'set': a step is get, check,"),
+        (&["get"], "step 1, 'get': write 'get KEY'"),
+        (&["put a v w"], "step 1, 'put a v w': write 'put KEY VALUE'"),
+        (&["check a > 1"], "step 1, 'check a > 1': write 'check KEY missing', 'check KEY present'"),
+        (&["get a", ""], "step 2, '': there is nothing in it: leave it out"),
+        (&["put a 'v"], "step 1, 'put a 'v': close the quote"),
+        (&["put a v", "put a w"], "a is set and written by another step, too"),
+        (&["put a v", "append a w"], "a is set and written by another step, too"),
+        (&["put a\nv\nw"], "step 1, 'put a v w': write 'put KEY VALUE'"),
+        (&["swap a a"], "a is set and written by another step, too"),
+        (&[long.as_str()], "a key has 4097 bytes, the limit is 4096"),
+        (&[], "--help shows how"),
+        (&["get a", "--file", "-"], "cannot be used with"),
+        (&["--file", "/nowhere/steps.json"], "cannot read /nowhere/steps.json"),
+    ] {
+        refuses(&[&["txn"], steps, &["--config", &file]].concat(), 2, complaint);
+    }
+    let value = "v".repeat((1 << 20) + 1);
+    let keys: Vec<_> = (0..1_001).map(|key| format!(r#"["get","{key}"]"#)).collect();
+    for (text, complaint) in [
+        ("[]".to_owned(), "a transaction has at least one step"),
+        ("get a".to_owned(), "is no list such as [[\"put\",\"k\",\"v\"]]"),
+        (r#"[["add","a",1]]"#.to_owned(), "is no list such as"),
+        (format!(r#"[["put","a","{value}","b"]]"#), "vvv…: write 'put KEY VALUE'"),
+        (r#"[["get","a"],["set"]]"#.to_owned(), r#"step 2, ["set"]: there is no 'set'"#),
+        (format!(r#"[["put","a","{value}"]]"#), "over the limit of 1048576"),
+        (format!("[{}]", keys.join(",")), "1001 keys are over the limit of 1000: split"),
+    ] {
+        let steps = config.folder.path().join("steps.json");
+        fs::write(&steps, text).unwrap();
+        let steps = steps.display().to_string();
+        refuses(&["txn", "--file", &steps, "--config", &file], 2, complaint);
+    }
 }
 
 #[test]

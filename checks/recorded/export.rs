@@ -6,12 +6,12 @@
 //!
 //! One line for each operation. `return_ns` is null if the outcome is unknown: the operation may
 //! take effect at any time after its call, or never. Clients are numbered in the order of
-//! their first calls.
+//! their first calls. The steps of a transaction are lists of words ([`words`]).
 
 use std::collections::BTreeMap;
 
 use model::kv::command::{Key, Op, Output, Value};
-use model::kv::transaction::{Condition, Operand, Step};
+use model::kv::words;
 use serde::Serialize;
 
 use super::{Knowledge, Recorded};
@@ -34,11 +34,8 @@ enum Input {
     Append { key: String, value: String },
     Cas { key: String, expected: Option<String>, new: String },
     Delete { key: String },
-    Txn { steps: Vec<Micro> },
+    Txn { steps: Vec<Vec<String>> },
 }
-
-/// A step of a transaction: what it does, and to what.
-type Micro = Vec<String>;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,41 +85,8 @@ fn input(op: &Op) -> Input {
         },
         Op::Delete(key) => Input::Delete { key: text(key) },
         Op::Transaction(transaction) => {
-            Input::Txn { steps: transaction.steps().iter().map(micro).collect() }
+            Input::Txn { steps: transaction.steps().iter().map(words::write).collect() }
         }
-    }
-}
-
-/// As in `["append", "k", "v"]`; an operand that is what is under a key is `$key`.
-fn micro(step: &Step) -> Micro {
-    let (verb, key, rest) = match step {
-        Step::Get(key) => ("get", key, vec![]),
-        Step::Check(key, condition) => ("check", key, demanded(condition)),
-        Step::Put(key, value) => ("put", key, vec![operand(value)]),
-        Step::Append(key, value) => ("append", key, vec![operand(value)]),
-        Step::Add(key, value) => ("add", key, vec![operand(value)]),
-        Step::Delete(key) => ("delete", key, vec![]),
-        Step::Swap(one, other) => ("swap", one, vec![text(other)]),
-    };
-    [verb.to_owned(), text(key)].into_iter().chain(rest).collect()
-}
-
-fn demanded(condition: &Condition) -> Vec<String> {
-    let (sign, value) = match condition {
-        Condition::Missing => ("missing", None),
-        Condition::Present => ("present", None),
-        Condition::Equals(value) => ("=", Some(value)),
-        Condition::Differs(value) => ("!=", Some(value)),
-        Condition::AtLeast(value) => (">=", Some(value)),
-        Condition::AtMost(value) => ("<=", Some(value)),
-    };
-    [sign.to_owned()].into_iter().chain(value.map(operand)).collect()
-}
-
-fn operand(operand: &Operand) -> String {
-    match operand {
-        Operand::Value(value) => content(value),
-        Operand::Of(key) => format!("${}", text(key)),
     }
 }
 

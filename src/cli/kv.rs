@@ -163,7 +163,8 @@ fn check(op: &Op) -> Result<(), String> {
     Ok(())
 }
 
-fn call(target: &Target, op: Op) -> Result<Outcome, Box<dyn std::error::Error>> {
+/// Carries out one operation.
+pub(super) fn call(target: &Target, op: Op) -> Result<Outcome, Box<dyn std::error::Error>> {
     let mut client = Client::connect(&target.cluster()?)?;
     let session = client.open();
     Ok(client.call(session, op, target.patience())?)
@@ -186,10 +187,8 @@ fn tell(outcome: &Outcome) -> Exit {
             }
             Exit::Failed
         }
-        Outcome::Done(Output::Committed(values)) => print_all(values),
-        Outcome::Done(Output::Rejected(refusal)) => {
-            complain(format!("nothing was changed: {refusal:?}"));
-            Exit::Failed
+        Outcome::Done(output @ (Output::Committed(_) | Output::Rejected(_))) => {
+            unreachable!("an operation on one key has ended as {output:?}")
         }
         Outcome::Done(Output::TooLarge) | Outcome::NotDone => {
             complain(format!("nothing was changed: over the limit of {MAX_VALUE_BYTES} bytes"));
@@ -202,20 +201,9 @@ fn tell(outcome: &Outcome) -> Exit {
     }
 }
 
-/// Prints what the reads of a transaction have found, a line each; an empty one for nothing.
-fn print_all(values: &[Option<Value>]) -> Exit {
-    let lines = values.iter().map(|value| value.as_ref().map_or(&[][..], |value| &value.0));
-    print_lines(lines)
-}
-
 fn print(value: &Value) -> Exit {
-    print_lines([&value.0[..]])
-}
-
-fn print_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Exit {
     let mut out = stdout().lock();
-    let mut lines = lines.into_iter();
-    match lines.try_for_each(|line| out.write_all(line).and_then(|()| out.write_all(b"\n"))) {
+    match out.write_all(&value.0).and_then(|()| out.write_all(b"\n")) {
         Ok(()) => Exit::Ok,
         Err(error) => {
             complain(format!("cannot print the value: {error}"));

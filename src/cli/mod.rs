@@ -9,6 +9,7 @@ mod kv;
 mod mutants;
 mod replay;
 mod serve;
+mod txn;
 mod up;
 
 use std::fmt::Display;
@@ -62,6 +63,7 @@ enum Command {
     Append(kv::Append),
     Cas(kv::Cas),
     Delete(kv::Delete),
+    Txn(txn::Arguments),
     Admin(admin::Arguments),
     Mutants(mutants::Arguments),
     Bench(bench::Arguments),
@@ -90,6 +92,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Append(append) => append.run(),
         Command::Cas(cas) => cas.run(),
         Command::Delete(delete) => delete.run(),
+        Command::Txn(arguments) => txn::run(&arguments),
         Command::Admin(arguments) => admin::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -1,15 +1,16 @@
 //! The key/value store as a replicated state machine.
 //!
-//! [`command`] is what clients may ask ([`transaction`] if of several keys at once), [`store`] the
-//! map itself, [`session`] what makes each request happen exactly once although the network repeats
-//! it. A [`Machine`] is the two together: what every replica applies committed requests to, in log
-//! order, with equal results.
+//! [`command`] is what clients may ask ([`transaction`] if of several keys at once, which [`words`]
+//! writes down), [`store`] the map itself, [`session`] what makes each request happen exactly once
+//! although the network repeats it. A [`Machine`] is the two together: what every replica applies
+//! committed requests to, in log order, with equal results.
 
 pub mod command;
 mod key;
 pub mod session;
 pub mod store;
 pub mod transaction;
+pub mod words;
 
 use std::fmt::{self, Debug, Formatter};
 
