@@ -8,7 +8,7 @@ use crate::appends::expect_in_order;
 use crate::world::World;
 
 /// How long a client thinks before it goes on, as the peers' clients do.
-const PAUSE: Duration = Duration::from_millis(10);
+pub const PAUSE: Duration = Duration::from_millis(10);
 
 /// So many clients, each with a key of its own, append and read while something happens. Each finds
 /// what it has appended, once each and in order.

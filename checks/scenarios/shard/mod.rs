@@ -7,6 +7,7 @@ mod faults;
 mod load;
 mod moving;
 mod records;
+mod transactions;
 mod waiting;
 
 use model::types::{GroupId, ShardId};

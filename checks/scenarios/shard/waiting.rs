@@ -12,7 +12,7 @@ use crate::world::World;
 const CLIENTS: usize = 5;
 
 /// How long each of these goes on.
-const LENGTH: Duration = Duration::from_secs(6);
+pub const LENGTH: Duration = Duration::from_secs(6);
 
 /// The peers' limit on waits while servers come and go.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -24,13 +24,13 @@ const OFF: Duration = Duration::from_millis(2_500);
 const ON: Duration = Duration::from_millis(500);
 
 /// The peers' limit on waits while shards move.
-const LIMIT_OF_MOVES: Duration = Duration::from_secs(4);
+pub const LIMIT_OF_MOVES: Duration = Duration::from_secs(4);
 
 /// How often one does. The peers' move every four seconds.
 const BETWEEN_MOVES: Duration = Duration::from_millis(500);
 
 /// A fifth of all messages is lost.
-fn leaky() -> Plan {
+pub fn leaky() -> Plan {
     Plan { drop: 0.2, ..Plan::default() }
 }
 
@@ -92,7 +92,8 @@ fn leaders_come_and_go(world: &World) {
     world.pass(ON);
 }
 
-fn shards_move(world: &World) {
+/// A move, and a while.
+pub fn shards_move(world: &World) {
     move_any(world, &mut world.administrator());
     world.pass(BETWEEN_MOVES);
 }

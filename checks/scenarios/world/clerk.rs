@@ -1,16 +1,29 @@
 //! A client of a world, whose every call is part of the world's history.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::history::Operation;
-use model::kv::command::{Op, Output};
+use model::kv::command::{Op, Output, Value};
+use model::kv::transaction::Refusal;
+use model::kv::words;
 use model::types::NodeId;
 use runtime::client::{Client, Outcome, SessionId, within};
 use runtime::transport::{Faulty, Memory};
 
 use super::watch::lock;
 use super::{PATIENCE, World};
+
+/// These steps as one, each as the command line takes it.
+pub fn transaction(steps: &[impl AsRef<str>]) -> Op {
+    let step = |step: &str| {
+        let words: Vec<_> = step.split(' ').collect();
+        words::read(&words).unwrap_or_else(|misspelt| panic!("{step}: {misspelt}"))
+    };
+    let steps: Vec<_> = steps.iter().map(|text| step(text.as_ref())).collect();
+    Op::Transaction(Arc::new(steps.try_into().expect("a transaction")))
+}
 
 /// A real client, one operation at a time.
 pub struct Clerk<'w> {
@@ -56,6 +69,22 @@ impl<'w> Clerk<'w> {
             Output::Value(Some(value)) => String::from_utf8_lossy(&value.0).into_owned(),
             Output::Value(None) => String::new(),
             other => panic!("a Get answers with a value, not {other:?}"),
+        }
+    }
+
+    /// Carries out these steps as one, and gives what its gets have found, missing values as empty
+    /// ones.
+    ///
+    /// # Errors
+    /// If one of them cannot be carried out.
+    pub fn transact(&mut self, steps: &[impl AsRef<str>]) -> Result<Vec<String>, Refusal> {
+        let text = |value: &Option<Value>| {
+            value.as_ref().map_or_else(String::new, |v| String::from_utf8_lossy(&v.0).into_owned())
+        };
+        match self.call(transaction(steps)) {
+            Output::Committed(values) => Ok(values.iter().map(text).collect()),
+            Output::Rejected(refusal) => Err(refusal),
+            other => panic!("a transaction is committed or rejected, not {other:?}"),
         }
     }
 

@@ -12,8 +12,8 @@
 //! Whatever the scenario is about, this holds: every step of every server keeps the invariants of
 //! its actor and agrees with its peers ([`watch::Ledger`]), all agree on every configuration, and
 //! at the end ([`World::finish`]) all servers run, the logs and machines of peers are equal, every
-//! shard is served by its owner and held by nobody else, and the history of all clients is
-//! linearizable.
+//! shard is served by its owner and held by nobody else, no key is locked, and the history of all
+//! clients is linearizable.
 //!
 //! What is random is drawn from one seed, printed when a scenario fails; `SCENARIO_SEED` sets
 //! another. Threads are scheduled as they are, so a seed repeats a scenario's choices, not its run.
@@ -43,7 +43,7 @@ use runtime::rng::Rng;
 use runtime::transport::MemoryNet;
 
 pub use administrator::Administrator;
-pub use clerk::Clerk;
+pub use clerk::{Clerk, transaction};
 use network::Network;
 pub use network::{LATE, lossy};
 use server::{Server, Site};
@@ -159,14 +159,14 @@ impl World {
         Administrator::new(self)
     }
 
-    /// All servers heal, run and agree in the end, every shard is where it belongs, and what the
-    /// clients saw is linearizable.
+    /// All servers heal, run and agree in the end, every shard is where it belongs, no transaction
+    /// has left anything, and what the clients saw is linearizable.
     pub fn finish(self) {
         self.calm();
         self.heal();
         self.restart_all();
-        self.eventually("all peers are equal, and all shards where they belong", || {
-            (self.is_equal() && self.is_settled()).then_some(())
+        self.eventually("all peers are equal, all shards where they belong, all keys free", || {
+            (self.is_equal() && self.is_settled() && self.is_idle()).then_some(())
         });
         if let Err(violation) = judge(&lock(&self.history)) {
             panic!("{violation}");

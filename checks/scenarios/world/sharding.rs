@@ -8,6 +8,8 @@ use model::shard::config::Configuration;
 use model::shard::controller::Controller;
 use model::shard::ownership::{Ownership, Phase};
 use model::shard::route::shard_of;
+use model::shard::store::Shards;
+use model::shard::txn::Transactions;
 use model::types::{ConfigNum, GroupId, NodeId, ShardId};
 use runtime::cluster::Sharding;
 
@@ -114,6 +116,24 @@ impl World {
             .all(|server| self.look(*server, |view| has_its_own(&view.replica, &latest)))
     }
 
+    /// What a server of a group has to do with transactions.
+    #[must_use]
+    pub fn transactions(&self, server: NodeId) -> Transactions {
+        self.look(server, |view| {
+            let shards = view.replica.machine.shards().expect("a server of a group");
+            shards.transactions.clone()
+        })
+    }
+
+    /// Whether no server of a group holds a key for a transaction, or waits for one.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.servers().into_iter().all(|server| {
+            let idle = |shards: &Shards| shards.transactions.is_idle();
+            self.look(server, |view| view.replica.machine.shards().is_none_or(idle))
+        })
+    }
+
     /// How many bytes the keys and values take that a server holds of a shard, in whatever phase.
     #[must_use]
     pub fn bytes_held(&self, server: NodeId, shard: u16) -> usize {
@@ -134,12 +154,16 @@ pub fn reached(machine: &Machine) -> Option<&Arc<Configuration>> {
     of_controller.or_else(|| machine.shards().map(|shards| &shards.config))
 }
 
-/// The configuration that a server has reached, and what it has to do with which shards.
+/// The configuration that a server has reached, what it has to do with which shards, and with
+/// transactions, if anything.
 pub fn in_short(machine: &Machine) -> String {
     let phase = |(shard, ownership): (_, &Ownership)| format!("{shard} {:?}", ownership.phase());
     let phases = machine.shards().map(|shards| shards.iter().map(phase).collect::<Vec<_>>());
     let reached = reached(machine).map(|config| config.num.to_string());
-    reached.into_iter().chain(phases.into_iter().flatten()).collect::<Vec<_>>().join(", ")
+    let busy = machine.shards().map(|shards| &shards.transactions).filter(|txns| !txns.is_idle());
+    let busy = busy.map(|transactions| format!("{transactions:?}"));
+    let parts = reached.into_iter().chain(phases.into_iter().flatten()).chain(busy);
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a server knows this configuration and, if it is a group's, serves exactly what that
