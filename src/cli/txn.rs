@@ -179,7 +179,7 @@ impl Asked {
 /// Why a step could not be carried out.
 fn why(reason: &Reason) -> String {
     match reason {
-        Reason::Found(Some(value)) => format!("found {value:?}"),
+        Reason::Found(Some(value)) => format!("found {}", in_short(&format!("{value:?}"))),
         Reason::Found(None) => "found no such key".to_owned(),
         Reason::Missing => "needs a key that is not there".to_owned(),
         Reason::NotANumber => "works with 64-bit numbers only".to_owned(),
