@@ -302,31 +302,34 @@ fn two_shards_change_places_while_one_of_the_groups_is_down() {
 fn shards_move_while_all_of_it_goes_wrong() {
     let world = three_groups();
     world.weather(lossy(LATE));
-    while_appending(&world, CLIENTS, || {
-        let mut admin = world.administrator();
-        for round in 0..3 {
-            let minority: Vec<_> = world.teams().iter().map(|team| world.any(team)).collect();
-            world.split(&[&world.others(&minority), &minority]);
-            (0..3).for_each(|_| move_any(&world, &mut admin));
-            world.pass(world.moment(BRISK.election.end));
-            let servers = world.servers();
-            let doomed: Vec<_> = servers.into_iter().filter(|_| world.chance(0.5)).collect();
-            for server in &doomed {
-                if world.chance(0.5) {
-                    world.fail_power(*server);
-                } else {
-                    world.crash(*server);
-                }
-            }
-            world.pass(world.moment(BRISK.election.end));
-            doomed.iter().for_each(|server| world.restart(*server));
-            world.heal();
-            let group = round % 3 + 1;
-            admin.leave(&[group]);
-            admin.join(&[group]);
-        }
-    });
+    while_appending(&world, CLIENTS, || all_goes_wrong(&world));
     world.finish();
+}
+
+/// Groups are split while shards move, half of all servers crash, and groups leave and come back.
+pub fn all_goes_wrong(world: &World) {
+    let mut admin = world.administrator();
+    for round in 0..3 {
+        let minority: Vec<_> = world.teams().iter().map(|team| world.any(team)).collect();
+        world.split(&[&world.others(&minority), &minority]);
+        (0..3).for_each(|_| move_any(world, &mut admin));
+        world.pass(world.moment(BRISK.election.end));
+        let servers = world.servers();
+        let doomed: Vec<_> = servers.into_iter().filter(|_| world.chance(0.5)).collect();
+        for server in &doomed {
+            if world.chance(0.5) {
+                world.fail_power(*server);
+            } else {
+                world.crash(*server);
+            }
+        }
+        world.pass(world.moment(BRISK.election.end));
+        doomed.iter().for_each(|server| world.restart(*server));
+        world.heal();
+        let group = round % 3 + 1;
+        admin.leave(&[group]);
+        admin.join(&[group]);
+    }
 }
 
 const CLIENTS: usize = 5;

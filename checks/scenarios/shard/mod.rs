@@ -3,6 +3,7 @@
 mod challenge;
 mod clients;
 mod controller;
+mod decisions;
 mod faults;
 mod load;
 mod moving;
