@@ -49,8 +49,11 @@ impl Victim {
 /// One participant has voted, and the other does not hear that it is asked.
 fn are_prepared(world: &World) {
     world.eventually("one group has voted and the others know", || {
-        let shares = |server: &NodeId| world.transactions(*server).shares;
-        let voted = |server| shares(server).values().any(|share| share.prepared);
+        let voted = |server: &NodeId| {
+            let transactions = world.transactions(*server);
+            let prepared = transactions.shares.values().any(|share| share.prepared);
+            prepared && !transactions.locks.is_empty()
+        };
         let counted = |server: &NodeId| {
             let records = world.transactions(*server).records;
             records.values().any(|record| match &record.stage {
