@@ -198,6 +198,47 @@ pub(super) const CHECKS: &[Check] = &[
         unique_states: 608,
     },
     Check {
+        name: "txn-oldest",
+        tier: Tier::Ci,
+        about: "Two transactions of three groups and of two, each of which holds what the other \
+                needs.",
+        hides: "Crashes, moves, replicas, a third transaction.",
+        scope: || three(&[], [appends(&["c", "e"], "y"), appends(&OF_THREE, "x")]),
+        goals: &[
+            goals::ALL_DONE,
+            txn_goals::COMMITTED_BY_THREE,
+            txn_goals::WOUNDED,
+            txn_goals::RETRIED,
+        ],
+        unique_states: 42_136,
+    },
+    Check {
+        name: "txn-late",
+        tier: Tier::Ci,
+        about: "What is late from a transaction comes when somebody else has written, and reads.",
+        hides: "Crashes, moves, replicas, a second transaction.",
+        scope: || {
+            let mut scope = two([appends(&[A, E], "x")]);
+            scope.clients.push(vec![Op::Append(E.into(), "y".into()), Op::Get(E.into())]);
+            scope
+        },
+        goals: &[goals::ALL_DONE, goals::READ_SEES_WRITE, txn_goals::COMMITTED_ACROSS],
+        unique_states: 274,
+    },
+    Check {
+        name: "txn-crowd",
+        tier: Tier::Ci,
+        about: "A transaction reads two keys, another writes them, and a client writes one.",
+        hides: "Crashes, moves, replicas, a third transaction.",
+        scope: || {
+            let mut scope = two([reads(&[A, E]), appends(&[A, E], "x")]);
+            scope.clients.push(vec![Op::Append(E.into(), "y".into())]);
+            scope
+        },
+        goals: &[goals::ALL_DONE, txn_goals::COMMITTED_ACROSS, txn_goals::STALLED],
+        unique_states: 8_198,
+    },
+    Check {
         name: "txn-ring",
         tier: Tier::Ci,
         about: "Three transactions in a ring: each begins at one of three groups and ends at the \

@@ -22,6 +22,9 @@ pub const MAX_KEYS: usize = 1_000;
 /// Most bytes that its keys and values may have in all, with [`STEP_BYTES`] for each step.
 pub const MAX_BYTES: usize = 1 << 20;
 
+// So none of its values can be too long.
+const _: () = assert!(MAX_BYTES <= MAX_VALUE_BYTES);
+
 /// What a step counts for beside its keys and values: how many there may be is limited, too.
 pub const STEP_BYTES: usize = 8;
 
@@ -124,8 +127,6 @@ pub enum Mistake {
     TooManyBytes(usize),
     /// This key is too long.
     KeyTooLong(usize),
-    /// A value for this key is too long.
-    ValueTooLong(Key),
     /// The key is set, and written by another step, too: one of them would be in vain.
     WrittenTwice(Key),
 }
@@ -178,10 +179,6 @@ impl TryFrom<Vec<Step>> for Transaction {
         }
         if let Some(key) = keys.iter().find(|key| key.len() > MAX_KEY_BYTES) {
             return Err(Mistake::KeyTooLong(key.len()));
-        }
-        let too_long = |step: &&Step| step.value().is_some_and(|v| v.0.len() > MAX_VALUE_BYTES);
-        if let Some(key) = steps.iter().find(too_long).and_then(|step| step.keys().next()) {
-            return Err(Mistake::ValueTooLong(key.clone()));
         }
         // Whether each key that is written is set, and so may be written once only.
         let mut written: BTreeMap<&Key, bool> = BTreeMap::new();

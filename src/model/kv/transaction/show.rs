@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 
 use super::{Condition, MAX_BYTES, MAX_KEYS, Mistake, Operand, Reason, Refusal, Step, Transaction};
-use crate::kv::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use crate::kv::command::MAX_KEY_BYTES;
 
 impl Debug for Transaction {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -79,9 +79,6 @@ impl Display for Mistake {
             }
             Self::KeyTooLong(bytes) => {
                 write!(f, "a key has {bytes} bytes, the limit is {MAX_KEY_BYTES}: shorten it")
-            }
-            Self::ValueTooLong(key) => {
-                write!(f, "the value for {key:?} is over the limit of {MAX_VALUE_BYTES} bytes")
             }
             Self::WrittenTwice(key) => {
                 write!(f, "{key:?} is set and written by another step, too: leave one of them out")
