@@ -70,6 +70,11 @@ fn three(then: &[Change], ops: impl Into<Vec<Op>>) -> Scope {
     scope
 }
 
+/// A group of three, which has the first shard, and one of one: a transaction on these keys.
+fn replicated(keys: &[&str]) -> Scope {
+    groups(&[3, 1], &[], vec![vec![appends(keys, "x")]])
+}
+
 /// Of three shards the keys of each.
 const OF_THREE: [&str; 3] = ["a", "c", "e"];
 
@@ -339,11 +344,7 @@ pub(super) const CHECKS: &[Check] = &[
         about: "The coordinator is a group of three, whose leader changes between prepare and \
                 decision.",
         hides: "Crashes, moves, a third term, a second transaction.",
-        scope: || {
-            bounded(groups(&[3, 1], &[], vec![vec![appends(&[A, E], "x")]]), |bounds| {
-                bounds.max_term = Term(2);
-            })
-        },
+        scope: || bounded(replicated(&[A, E]), |bounds| bounds.max_term = Term(2)),
         goals: &[
             goals::ALL_DONE,
             goals::LEADER_REPLACED,
@@ -358,11 +359,7 @@ pub(super) const CHECKS: &[Check] = &[
         about: "The participant is a group of three, whose leader changes between prepare and \
                 decision.",
         hides: "Crashes, moves, a third term, a second transaction.",
-        scope: || {
-            bounded(groups(&[3, 1], &[], vec![vec![appends(&[ZERO, A], "x")]]), |bounds| {
-                bounds.max_term = Term(2);
-            })
-        },
+        scope: || bounded(replicated(&[ZERO, A]), |bounds| bounds.max_term = Term(2)),
         goals: &[
             goals::ALL_DONE,
             goals::LEADER_REPLACED,
@@ -439,7 +436,7 @@ pub(super) const CHECKS: &[Check] = &[
         tier: Tier::Full,
         about: "The coordinator is a group of three; one of its servers, or another, crashes.",
         hides: "A second crash, moves, a third term, a second transaction.",
-        scope: || crashing(groups(&[3, 1], &[], vec![vec![appends(&[A, E], "x")]])),
+        scope: || crashing(replicated(&[A, E])),
         goals: &[
             goals::ALL_DONE,
             goals::LEADER_REPLACED,
