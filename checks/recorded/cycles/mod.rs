@@ -6,7 +6,7 @@
 //! [Kingsbury-Alvaro]. Unlike a search for an order this takes time that grows with the history
 //! only, so it judges runs of any length; it knows only what reads show.
 //!
-//! [`versions`] reads the lists and finds what no order of transactions explains; [`graph`] looks
+//! `versions` reads the lists and finds what no order of transactions explains; `graph` looks
 //! for circles. Real time is part of the graph: who ended before another began came before it.
 
 mod graph;
