@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use model::kv::command::{Key, Op, Value};
+use model::kv::transaction::{Operand, Step, Transaction};
 
 use crate::client::{Client, Outcome, SessionId};
 use crate::clock;
@@ -36,6 +37,8 @@ pub enum Kind {
     Put,
     /// Read the value of a key.
     Get,
+    /// Take 1 from a key and add it to a partner, as one.
+    Transfer,
 }
 
 /// Who asks, for what, and for how long.
@@ -47,6 +50,8 @@ pub struct Load {
     pub sockets: u16,
     /// The keys, each as likely as any other; at least one.
     pub keys: Vec<Key>,
+    /// For transfers, the other keys, in the same way.
+    pub partners: Vec<Key>,
     /// Bytes of each value.
     pub value_bytes: usize,
     /// How long to ask before measuring.
@@ -147,6 +152,7 @@ struct Loop {
     client: Client,
     kind: Kind,
     keys: Vec<Key>,
+    partners: Vec<Key>,
     value: Value,
     rng: Rng,
     /// What ends in this time is measured.
@@ -171,6 +177,7 @@ impl Loop {
             client,
             kind,
             keys: load.keys.clone(),
+            partners: load.partners.clone(),
             value: Value(Arc::from(vec![b'v'; load.value_bytes])),
             rng: Rng::from_entropy(),
             measured,
@@ -211,13 +218,15 @@ impl Loop {
 
     fn ask(&mut self, session: SessionId) {
         let key = self.keys[self.rng.index(self.keys.len())].clone();
-        self.client.invoke(
-            session,
-            match self.kind {
-                Kind::Put => Op::Put(key, self.value.clone()),
-                Kind::Get => Op::Get(key),
-            },
-        );
+        let op = match self.kind {
+            Kind::Put => Op::Put(key, self.value.clone()),
+            Kind::Get => Op::Get(key),
+            Kind::Transfer => {
+                let partner = self.partners[self.rng.index(self.partners.len())].clone();
+                transfer(key, partner)
+            }
+        };
+        self.client.invoke(session, op);
     }
 
     fn note(&mut self, session: SessionId, outcome: &Outcome, now: Instant) {
@@ -230,6 +239,13 @@ impl Loop {
             Outcome::NotDone | Outcome::Unknown => self.failed += 1,
         }
     }
+}
+
+fn transfer(from: Key, to: Key) -> Op {
+    let amount = |number: &str| Operand::Value(number.into());
+    let steps = vec![Step::Add(from, amount("-1")), Step::Add(to, amount("1"))];
+    let transfer = Transaction::try_from(steps).expect("two small steps are within the limits");
+    Op::Transaction(transfer.into())
 }
 
 fn histogram() -> Histogram<u64> {

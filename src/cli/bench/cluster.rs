@@ -101,6 +101,7 @@ impl Arguments {
             sessions: self.clients,
             sockets: self.sockets,
             keys: site::keys_of(1, |_| true).take(self.keys as usize).collect(),
+            partners: Vec::new(),
             value_bytes: self.value_bytes as usize,
             warm_up: duration.mul_f64(WARM_UP),
             duration,
@@ -118,23 +119,6 @@ impl Arguments {
     }
 
     fn json(&self, phases: &[(&str, Measured)], work: &[Value]) -> Value {
-        let phases: Vec<_> = phases
-            .iter()
-            .map(|(name, measured)| {
-                let micros = |q| measured.latencies.value_at_quantile(q) as f64 / 1e3;
-                json!({
-                    "operation": name,
-                    "operations": measured.latencies.len(),
-                    "failed": measured.failed,
-                    "per_second": measured.throughput(),
-                    "p50_us": micros(0.5),
-                    "p90_us": micros(0.9),
-                    "p99_us": micros(0.99),
-                    "p999_us": micros(0.999),
-                    "max_us": measured.latencies.max() as f64 / 1e3,
-                })
-            })
-            .collect();
         json!({
             "groups": self.groups,
             "servers": self.options.servers,
@@ -144,13 +128,33 @@ impl Arguments {
             "value_bytes": self.value_bytes,
             "keys": self.keys,
             "seconds": self.seconds,
-            "phases": phases,
+            "phases": phases_json(phases),
             "work_of_each_server": work,
         })
     }
 }
 
-fn table(phases: &[(&str, Measured)]) -> Table {
+/// What was measured, for machines.
+pub(super) fn phases_json(phases: &[(&str, Measured)]) -> Vec<Value> {
+    let phase = |(name, measured): &(&str, Measured)| {
+        let micros = |q| measured.latencies.value_at_quantile(q) as f64 / 1e3;
+        json!({
+            "operation": name,
+            "operations": measured.latencies.len(),
+            "failed": measured.failed,
+            "per_second": measured.throughput(),
+            "p50_us": micros(0.5),
+            "p90_us": micros(0.9),
+            "p99_us": micros(0.99),
+            "p999_us": micros(0.999),
+            "max_us": measured.latencies.max() as f64 / 1e3,
+        })
+    };
+    phases.iter().map(phase).collect()
+}
+
+/// The same for people.
+pub(super) fn table(phases: &[(&str, Measured)]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
     table.set_header(["", "per second", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"]);

@@ -259,6 +259,7 @@ impl<'a> Bench<'a> {
             sessions: self.arguments.clients,
             sockets: 1,
             keys: keys_of(self.shards, |of| of != shard).take(KEYS).collect::<Vec<Key>>(),
+            partners: Vec::new(),
             value_bytes: VALUE_BYTES,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(seconds),

@@ -5,6 +5,7 @@ mod cluster;
 mod migration;
 mod servers;
 mod site;
+mod txn;
 
 use clap::Subcommand;
 
@@ -21,6 +22,7 @@ pub(crate) struct Arguments {
 enum What {
     Cluster(cluster::Arguments),
     Migration(migration::Arguments),
+    Txn(txn::Arguments),
     Checker(checker::Arguments),
     #[command(hide = true)]
     Server(servers::Arguments),
@@ -31,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         What::Checker(arguments) => checker::run(arguments),
         What::Cluster(arguments) => cluster::run(arguments),
         What::Migration(arguments) => migration::run(arguments),
+        What::Txn(arguments) => txn::run(arguments),
         What::Server(arguments) => servers::run(arguments),
     }
 }
