@@ -376,30 +376,28 @@ impl Replica {
 
     /// What of migration stands in the log and is not applied.
     fn pending(&self) -> Vec<&migration::Entry> {
-        let entries = self.raft.log().range(self.applied, self.raft.last().index);
-        entries
-            .filter_map(|entry| match &entry.payload {
-                Payload::Command(Command::Migration(entry)) => Some(entry),
-                Payload::Command(
-                    Command::Request(_) | Command::Change(_) | Command::Transaction(_),
-                )
-                | Payload::Noop => None,
-            })
-            .collect()
+        self.unapplied(|command| match command {
+            Command::Migration(entry) => Some(entry),
+            Command::Request(_) | Command::Change(_) | Command::Transaction(_) => None,
+        })
     }
 
-    /// What of transactions stands in the log and is not applied.
+    /// The same of transactions.
     fn pending_transactions(&self) -> Vec<&txn::Entry> {
+        self.unapplied(|command| match command {
+            Command::Transaction(entry) => Some(&**entry),
+            Command::Request(_) | Command::Change(_) | Command::Migration(_) => None,
+        })
+    }
+
+    /// What stands in the log and is not applied, as far as it is of a kind.
+    fn unapplied<'a, T>(&'a self, of_kind: impl Fn(&'a Command) -> Option<&'a T>) -> Vec<&'a T> {
         let entries = self.raft.log().range(self.applied, self.raft.last().index);
-        entries
-            .filter_map(|entry| match &entry.payload {
-                Payload::Command(Command::Transaction(entry)) => Some(&**entry),
-                Payload::Command(
-                    Command::Request(_) | Command::Change(_) | Command::Migration(_),
-                )
-                | Payload::Noop => None,
-            })
-            .collect()
+        let commands = entries.filter_map(|entry| match &entry.payload {
+            Payload::Command(command) => Some(command),
+            Payload::Noop => None,
+        });
+        commands.filter_map(of_kind).collect()
     }
 
     /// Says what the leader of a group has to say about its shards.
