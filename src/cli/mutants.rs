@@ -22,7 +22,7 @@ use super::{Exit, complain};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   shardwright mutants                      every mutant
-  shardwright mutants --tier ci            the dozen that run with every change
+  shardwright mutants --tier ci            those that run with every change
   shardwright mutants vote-for-all E06     one mutant, and all of a row of the zoo
   shardwright mutants --list               what there is
 

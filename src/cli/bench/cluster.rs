@@ -1,20 +1,16 @@
 //! `shardwright bench cluster`: puts and gets on a cluster of its own.
 
 use std::error::Error;
-use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
-use indicatif::{HumanCount, ProgressBar};
+use indicatif::HumanCount;
 use model::kv::command::MAX_VALUE_BYTES;
-use runtime::load::{self, Kind, Load, Measured};
+use runtime::load::{Kind, Load, Measured};
 use serde_json::{Value, json};
 
 use super::site::{self, Options, Site};
-use crate::cli::{Exit, complain};
-
-/// What share of the time measured to spend before it on warming up.
-const WARM_UP: f64 = 0.125;
+use crate::cli::Exit;
 
 /// Measure puts, then gets, on a cluster started for the purpose
 #[derive(clap::Args)]
@@ -60,17 +56,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    match measure(arguments) {
-        Ok(Exit::Ok) => Exit::Ok,
-        Ok(exit) => {
-            complain("some operations were not answered: the figures mean nothing");
-            exit
-        }
-        Err(error) => {
-            complain(error);
-            Exit::Failed
-        }
-    }
+    site::exit(measure(arguments))
 }
 
 fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
@@ -79,12 +65,7 @@ fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let load = arguments.load();
     let mut phases = Vec::new();
     for (name, kind) in [("put", Kind::Put), ("get", Kind::Get)] {
-        let bar =
-            if stdout().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        bar.set_message(format!("{name}: {} s", arguments.seconds));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        phases.push((name, load::run(&site.cluster, &load, kind)?));
-        bar.finish_and_clear();
+        phases.push((name, site.measure(name, &load, kind)?));
     }
     let work = site.servers.stop()?;
     println!("{}", arguments.describe());
@@ -103,7 +84,7 @@ impl Arguments {
             keys: site::keys_of(1, |_| true).take(self.keys as usize).collect(),
             partners: Vec::new(),
             value_bytes: self.value_bytes as usize,
-            warm_up: duration.mul_f64(WARM_UP),
+            warm_up: duration.mul_f64(site::WARM_UP),
             duration,
         }
     }

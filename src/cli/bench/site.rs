@@ -2,22 +2,28 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{self, IsTerminal, stdout};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use model::kv::command::{Key, Op};
 use model::shard::controller::Change;
 use model::shard::route::shard_of;
 use model::types::ShardId;
 use runtime::client::{Client, Outcome};
 use runtime::cluster::{Cluster, DEFAULT_SHARDS, Sharding};
+use runtime::load::{self, Kind, Load, Measured};
 use serde::Serialize;
 use tempfile::TempDir;
 
 use super::servers::Servers;
 use crate::cli::admin::Console;
-use crate::cli::up;
+use crate::cli::{Exit, complain, up};
+
+/// What share of the time measured to spend before it on warming up.
+pub(super) const WARM_UP: f64 = 0.125;
 
 /// How long a new cluster may take to elect a leader.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -96,6 +102,34 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Puts a load on the cluster, and shows for how long.
+    pub(super) fn measure(&self, name: &str, load: &Load, kind: Kind) -> io::Result<Measured> {
+        let bar =
+            if stdout().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.set_message(format!("{name}: {} s", load.duration.as_secs()));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        let measured = load::run(&self.cluster, load, kind);
+        bar.finish_and_clear();
+        measured
+    }
+}
+
+/// How the command ends whose operations were all answered, or should have been.
+pub(super) fn exit(measured: Result<Exit, Box<dyn Error>>) -> Exit {
+    match measured {
+        Ok(Exit::Ok) => Exit::Ok,
+        Ok(exit) => {
+            complain("some operations were not answered: the figures mean nothing");
+            exit
+        }
+        Err(error) => {
+            complain(error);
+            Exit::Failed
+        }
+    }
+}
+
 /// A directory that the user gave must be new or empty: what is in another may be precious.
 fn prepare(data: &Path) -> Result<(), String> {
     let failed = |error| format!("cannot use {}: {error}", data.display());
@@ -116,7 +150,7 @@ fn remove_on_interrupt(directory: &Path) -> Result<(), ctrlc::Error> {
 }
 
 /// Addresses that nobody listens on at the moment.
-fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
+fn free_addresses(count: u16) -> io::Result<Vec<SocketAddr>> {
     let bind = |_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
     let sockets: Vec<_> = (0..count).map(bind).collect::<Result<_, _>>()?;
     sockets.iter().map(UdpSocket::local_addr).collect()

@@ -1,22 +1,17 @@
 //! `shardwright bench txn`: transactions of one group and of two, with and without conflicts.
 
 use std::error::Error;
-use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
-use indicatif::ProgressBar;
 use model::kv::command::Key;
 use model::types::GroupId;
-use runtime::load::{self, Kind, Load};
+use runtime::load::{Kind, Load};
 use serde_json::json;
 
 use super::cluster::{phases_json, table};
 use super::site::{self, Options, Site};
+use crate::cli::Exit;
 use crate::cli::admin::Console;
-use crate::cli::{Exit, complain};
-
-/// What share of the time measured to spend before it on warming up.
-const WARM_UP: f64 = 0.125;
 
 /// How long the controller may take to say who owns what.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,17 +49,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    match measure(arguments) {
-        Ok(Exit::Ok) => Exit::Ok,
-        Ok(exit) => {
-            complain("some transactions were not answered: the figures mean nothing");
-            exit
-        }
-        Err(error) => {
-            complain(error);
-            Exit::Failed
-        }
-    }
+    site::exit(measure(arguments))
 }
 
 fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
@@ -90,15 +75,8 @@ fn measure(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         ("one group, hot", sides(few)),
         ("two groups, hot", across(few)),
     ] {
-        let bar =
-            if stdout().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        bar.set_message(format!("{name}: {} s", arguments.seconds));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        phases.push((
-            name,
-            load::run(&site.cluster, &arguments.load(keys, partners), Kind::Transfer)?,
-        ));
-        bar.finish_and_clear();
+        let load = arguments.load(keys, partners);
+        phases.push((name, site.measure(name, &load, Kind::Transfer)?));
     }
     site.servers.stop()?;
     let Arguments { clients, options, .. } = arguments;
@@ -131,7 +109,7 @@ impl Arguments {
             keys,
             partners,
             value_bytes: 0,
-            warm_up: duration.mul_f64(WARM_UP),
+            warm_up: duration.mul_f64(site::WARM_UP),
             duration,
         }
     }
