@@ -5,7 +5,7 @@
 
 use model::kv::command::Op;
 use model::kv::transaction::{Condition, Operand, Step, Transaction};
-use model::properties::{goals, shard_goals, txn_goals};
+use model::properties::{Property, goals, shard_goals, txn_goals};
 use model::shard::controller::Change;
 use model::system::Scope;
 use model::types::Term;
@@ -74,6 +74,10 @@ fn three(then: &[Change], ops: impl Into<Vec<Op>>) -> Scope {
 fn replicated(keys: &[&str]) -> Scope {
     groups(&[3, 1], &[], vec![vec![appends(keys, "x")]])
 }
+
+/// What a check of that must reach.
+const LED_ON: &[Property] =
+    &[goals::ALL_DONE, goals::LEADER_REPLACED, txn_goals::COMMITTED_ACROSS, txn_goals::LED_ON];
 
 /// Of three shards the keys of each.
 const OF_THREE: [&str; 3] = ["a", "c", "e"];
@@ -345,12 +349,7 @@ pub(super) const CHECKS: &[Check] = &[
                 decision.",
         hides: "Crashes, moves, a third term, a second transaction.",
         scope: || bounded(replicated(&[A, E]), |bounds| bounds.max_term = Term(2)),
-        goals: &[
-            goals::ALL_DONE,
-            goals::LEADER_REPLACED,
-            txn_goals::COMMITTED_ACROSS,
-            txn_goals::LED_ON,
-        ],
+        goals: LED_ON,
         unique_states: 877_606,
     },
     Check {
@@ -360,12 +359,7 @@ pub(super) const CHECKS: &[Check] = &[
                 decision.",
         hides: "Crashes, moves, a third term, a second transaction.",
         scope: || bounded(replicated(&[ZERO, A]), |bounds| bounds.max_term = Term(2)),
-        goals: &[
-            goals::ALL_DONE,
-            goals::LEADER_REPLACED,
-            txn_goals::COMMITTED_ACROSS,
-            txn_goals::LED_ON,
-        ],
+        goals: LED_ON,
         unique_states: 182_836,
     },
     Check {
@@ -437,12 +431,7 @@ pub(super) const CHECKS: &[Check] = &[
         about: "The coordinator is a group of three; one of its servers, or another, crashes.",
         hides: "A second crash, moves, a third term, a second transaction.",
         scope: || crashing(replicated(&[A, E])),
-        goals: &[
-            goals::ALL_DONE,
-            goals::LEADER_REPLACED,
-            txn_goals::COMMITTED_ACROSS,
-            txn_goals::LED_ON,
-        ],
+        goals: LED_ON,
         unique_states: 35_523_174,
     },
     Check {
