@@ -4,20 +4,26 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use model::actor::{NodeActor, Timing};
 use model::kv::command::{Op, Request};
-use model::node::{Node, Setup, Timer};
-use model::raft::{self, Config, Limits, Outcome, Rpc};
-use model::replica::{self, Command, Message};
+use model::node::{Node, Setup, Storage, Timer};
+use model::raft::{self, Config, Incarnation, Limits, Members, Outcome, Purpose, Rpc};
+use model::replica::{self, Command, Kind, Message};
 use model::types::{ClientId, Index, NodeId, RequestId, Term};
 use stateright::actor::{Actor, Id, Out};
 
 /// Puts to one leader, which then has a log of that length.
 const PUTS: u64 = 1_000;
+
+/// The incarnation of all servers.
+const LIFE: Incarnation = Incarnation(7);
+
+fn members() -> Members {
+    Members::new(Purpose::Store, (0..3).map(|id| (NodeId(id), LIFE)).collect())
+}
 
 struct Leader {
     actor: NodeActor,
@@ -27,14 +33,11 @@ struct Leader {
 impl Leader {
     /// The leader of three, with the entry that opens its term committed.
     fn elected() -> Self {
-        let servers: BTreeSet<_> = (0..3).map(NodeId).collect();
-        let config = Config { id: NodeId(0), servers, limits: Limits::default() };
-        let actor = NodeActor {
-            setup: Setup::Server(replica::Setup::store(config)),
-            servers: 3,
-            timing: Timing::LAN,
-        };
-        let state = Cow::Owned(actor.on_start(Id::from(0), &None, &mut Out::new()));
+        let config = Config { id: NodeId(0), incarnation: LIFE, limits: Limits::default() };
+        let setup = replica::Setup::new(config, Kind::Store, members().servers());
+        let actor = NodeActor { setup: Setup::Server(setup), servers: 3, timing: Timing::LAN };
+        let disk = Some(Storage::founded(members().into()));
+        let state = Cow::Owned(actor.on_start(Id::from(0), &disk, &mut Out::new()));
         let mut leader = Self { actor, state };
         let election = Timer::Raft(raft::Timer::Election);
         leader.actor.on_timeout(Id::from(0), &mut leader.state, &election, &mut Out::new());
@@ -54,7 +57,14 @@ impl Leader {
     }
 
     fn hears(&mut self, rpc: Rpc<Command>) -> Out<NodeActor> {
-        self.takes(1, Message::Raft(raft::Message { term: Term(1), rpc }))
+        self.takes(
+            1,
+            Message::Raft(raft::Message {
+                sender: members().credentials(LIFE),
+                term: Term(1),
+                rpc,
+            }),
+        )
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use model::kv::command::{Op, Request};
-use model::raft::{self, Entry, Payload, Position, Rpc};
+use model::raft::{self, Credentials, Entry, Payload, Position, Rpc};
 use model::replica::{Command, Message};
 use model::types::{ClientId, Index, RequestId, Term};
-use runtime::wire::{Identity, Key, Limits, Opener, Peers, Sealer, codec};
+use runtime::wire::{Identity, Key, Limits, Opener, Sealer, codec};
 
 /// Puts in one message.
 const ENTRIES: u64 = 32;
@@ -25,7 +25,7 @@ fn append_entries() -> Message {
     let prev = Position { term: Term(3), index: Index(100_000) };
     let entries = (0..ENTRIES).map(entry).collect();
     let rpc = Rpc::AppendEntries { prev, entries, commit: Index(99_990) };
-    Message::Raft(raft::Message { term: Term(3), rpc })
+    Message::Raft(raft::Message { sender: Credentials::default(), term: Term(3), rpc })
 }
 
 fn bytes(c: &mut Criterion) {
@@ -51,7 +51,7 @@ fn datagrams(c: &mut Criterion) {
     let identity = |id| Identity { cluster: 7, id, incarnation: 70 + id, schema: 1 };
     let (key, limits) = (Key::new([5; 16]), Limits::default());
     let mut sealer = Sealer::new(identity(1), key, limits);
-    let mut opener = Opener::new(identity(2), key, limits, Peers::new([1, 2]));
+    let mut opener = Opener::new(identity(2), key, limits);
     let mut group = c.benchmark_group("wire");
     group.throughput(Throughput::Elements(1));
     group.bench_function("seal and open", |b| {

@@ -2,6 +2,7 @@
 
 mod ci;
 mod full;
+mod membership;
 mod scopes;
 mod shards;
 mod transactions;
@@ -87,6 +88,8 @@ impl Check {
                 changes: sharding.changes.iter().map(|change| format!("{change:?}")).collect(),
             }),
             retries: scope.bounds.retries,
+            lost_disks: scope.bounds.lost_disks,
+            founded: scope.founded,
             network: match scope.network {
                 NetworkKind::Delivering => "each message at most once",
                 NetworkKind::Duplicating => "each message any number of times",
@@ -108,5 +111,6 @@ pub fn find(name: &str) -> Option<&'static Check> {
 
 /// Every check: those of the ci tier, then those that only the full tier has.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    ci::CHECKS.iter().chain(shards::CHECKS).chain(transactions::CHECKS).chain(full::CHECKS)
+    let checks = ci::CHECKS.iter().chain(membership::CHECKS);
+    checks.chain(shards::CHECKS).chain(transactions::CHECKS).chain(full::CHECKS)
 }

@@ -112,6 +112,10 @@ pub struct Bounds {
     pub polls: u8,
     /// Retries of each client.
     pub retries: u8,
+    /// Disks lost, in all.
+    pub lost_disks: u8,
+    /// Whether the groups are founded at the beginning.
+    pub founded: bool,
     /// How the servers share the store, if not all of them keep all of it.
     pub sharding: Option<Sharding>,
     /// The network.
@@ -169,10 +173,14 @@ impl Display for Bounds {
             (self.heartbeats, "heartbeat"),
             (self.polls, "poll"),
             (self.retries, "retry a client"),
+            (self.lost_disks, "lost disk"),
         ] {
             if count > 0 {
                 write!(f, ", {count} × {what}")?;
             }
+        }
+        if !self.founded {
+            f.write_str(", new disks")?;
         }
         write!(f, "; network {}", self.network)?;
         if self.any_server {

@@ -3,11 +3,12 @@
 // A file or process that cannot be had fails the test, which is all there is to say.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::io::{BufReader, Lines, Write};
+use std::net::UdpSocket;
+use std::process::{ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -16,107 +17,10 @@ use std::time::Duration;
 use model::kv::command::{Key, Op, Output as Answer, Value};
 use model::shard::route::shard_of;
 use runtime::client::{Client, Outcome};
-use runtime::cluster::{Cluster, Sharding};
+use runtime::cluster::Cluster;
 use tempfile::TempDir;
 
-fn shardwright(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shardwright"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    shardwright(arguments).output().unwrap()
-}
-
-/// Fails with this exit code, one line that says `expected`, and nothing else.
-fn refuses(arguments: &[&str], code: i32, expected: &str) {
-    let output = run(arguments);
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complaint}");
-    assert!(complaint.contains(expected), "{arguments:?}: {complaint}");
-    assert_eq!(complaint.trim_end().lines().count(), 1, "{arguments:?}: {complaint}");
-    assert!(output.stdout.is_empty(), "{arguments:?}");
-}
-
-/// A cluster's configuration on ports that are free now.
-struct Config {
-    folder: TempDir,
-    cluster: Cluster,
-}
-
-impl Config {
-    fn new(servers: usize) -> Self {
-        Self::of(servers, None)
-    }
-
-    /// A controller and groups, of so many servers each.
-    fn sharded(groups: u16, servers: u16, shards: u16) -> Self {
-        let sharding = Sharding::even(groups, servers, shards);
-        Self::of(sharding.nodes(), Some(sharding))
-    }
-
-    fn of(servers: usize, sharding: Option<Sharding>) -> Self {
-        // Held until all are found, so that they differ.
-        let sockets: Vec<_> =
-            (0..servers).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses: Vec<SocketAddr> =
-            sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        let folder = TempDir::new().unwrap();
-        let file = folder.path().join("cluster.toml");
-        Cluster { sharding, ..Cluster::draw(&addresses).unwrap() }.store(&file).unwrap();
-        let cluster = Cluster::load(&file).unwrap();
-        Self { folder, cluster }
-    }
-
-    fn file(&self) -> String {
-        self.folder.path().join("cluster.toml").display().to_string()
-    }
-
-    fn data(&self, node: usize) -> &Path {
-        &self.cluster.node[node].data
-    }
-
-    fn segment(&self, node: usize) -> PathBuf {
-        self.data(node).join("0000000001.wal")
-    }
-
-    /// Starts a server, and waits until it runs.
-    fn serve(&self, node: usize, first_start: bool) -> Server {
-        let (file, node) = (self.file(), node.to_string());
-        let mut arguments = vec!["serve", "--config", &file, "--node", &node];
-        arguments.extend(first_start.then_some("--first-start"));
-        let (server, mut lines) = Server::start(shardwright(&arguments));
-        assert!(lines.next().unwrap().unwrap().starts_with(&format!("n{node} at")));
-        server
-    }
-
-    fn serve_all(&self, first_start: bool) -> Vec<Server> {
-        (0..self.cluster.node.len()).map(|node| self.serve(node, first_start)).collect()
-    }
-
-    fn kv(&self, arguments: &[&str]) -> Output {
-        let file = self.file();
-        run(&[arguments, &["--config", &file, "--timeout", "60"]].concat())
-    }
-
-    fn get(&self, key: &str) -> String {
-        let output = self.kv(&["get", key]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-    }
-
-    /// Has a change made.
-    fn admin(&self, arguments: &[&str]) {
-        let output = self.kv(&[&["admin"], arguments].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// Which group owns each shard.
-    fn owners(&self) -> Vec<u64> {
-        owners(&self.file())
-    }
-}
+use common::{Config, Server, refuses, run, shardwright};
 
 /// What there is to say of this cluster's shards.
 fn status(config: &str) -> serde_json::Value {
@@ -184,25 +88,6 @@ fn while_appending(cluster: &Cluster, keys: &[String], meanwhile: impl FnOnce())
         appending.join().unwrap()
     });
     assert!(!appended.is_empty());
-}
-
-/// A process that is killed, without warning, when it is dropped.
-struct Server(Child);
-
-impl Server {
-    /// Starts it, and gives the lines that it prints.
-    fn start(mut command: Command) -> (Self, Lines<BufReader<ChildStdout>>) {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        (Self(child), lines)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
 }
 
 #[test]
@@ -318,7 +203,7 @@ fn server_starts_only_from_a_log_that_it_can_prove_complete() {
     let file = config.file();
     let serve = ["serve", "--config", &file, "--node", "0"];
     let first_start = [&serve[..], &["--first-start"]].concat();
-    refuses(&serve, 1, "ask explicitly for a first start");
+    refuses(&serve, 1, "start a server that is new with --first-start");
 
     let server = config.serve(0, true);
     assert!(config.kv(&["put", "k", "v"]).status.success());
@@ -552,7 +437,7 @@ fn killed_in_the_middle_of_a_move_groups_go_on_with_it() {
     let config = Config::sharded(2, 1, 2);
     let [_controller, one, two] = config.serve_all(true).try_into().map_err(|_| ()).unwrap();
     config.admin(&["join", "1", "2"]);
-    assert_eq!(config.owners(), [1, 2]);
+    assert_eq!(owners(&config.file()), [1, 2]);
     // Several parts on the way.
     let value = "v".repeat(100_000);
     let keys: Vec<_> = (0..8).map(|nth| key_of(0, 2, nth)).collect();
@@ -588,7 +473,7 @@ fn killed_in_the_middle_of_a_move_groups_go_on_with_it() {
     let _both = [config.serve(1, false), config.serve(2, false)];
     assert!(config.kv(&["append", &keys[0], "!"]).status.success());
     assert_eq!(config.get(&keys[0]), value + "!");
-    assert_eq!(config.owners(), [2, 1]);
+    assert_eq!(owners(&config.file()), [2, 1]);
 
     // In the end each owner has all there is, and nobody else has any of it.
     let there =
@@ -628,7 +513,7 @@ fn servers_that_have_missed_changes_catch_up() {
         }
         config.admin(&["leave", "2"]);
     });
-    assert_eq!(config.owners(), [1; 10]);
+    assert_eq!(owners(&config.file()), [1; 10]);
     // Until it has taken that configuration, the second group answers.
     let mut client = Client::connect(&config.cluster).unwrap();
     let session = client.open();
@@ -677,11 +562,11 @@ fn senseless_changes_are_refused_and_change_nothing() {
     ] {
         refuses(&[&["admin"], malformed, &["--config", &file]].concat(), 2, complaint);
     }
-    assert_eq!(config.owners(), [1, 1, 2, 2]);
+    assert_eq!(owners(&config.file()), [1, 1, 2, 2]);
     drop(servers);
     refuses(&["admin", "status", "--config", &file, "--timeout", "1"], 1, "no answer in time");
     let lone = Config::new(1);
-    refuses(&["admin", "status", "--config", &lone.file()], 1, "the cluster is not sharded");
+    refuses(&["admin", "join", "1", "--config", &lone.file()], 1, "the cluster is not sharded");
 }
 
 #[test]
@@ -729,7 +614,11 @@ fn store_by_itself_does_not_become_a_group() {
     let sharding = "[sharding]\ncontroller = [0]\n[[sharding.group]]\nid = 1\nnodes = [1]\n";
     fs::write(&file, text.clone() + sharding).unwrap();
     for node in ["0", "1"] {
-        refuses(&["serve", "--config", &file, "--node", node], 1, "roles do not change");
+        refuses(
+            &["serve", "--config", &file, "--node", node],
+            1,
+            "keeps the members and the purpose that it was founded with",
+        );
     }
     fs::write(&file, text).unwrap();
     let _servers = config.serve_all(false);
@@ -743,7 +632,7 @@ fn server_does_not_start_in_another_role() {
     let servers = config.serve_all(true);
     config.admin(&["join", "1", "2"]);
     config.admin(&["move", "0", "2"]);
-    assert_eq!(config.owners(), [2, 1, 2, 2]);
+    assert_eq!(owners(&config.file()), [2, 1, 2, 2]);
     drop(servers);
     let text = fs::read_to_string(&file).unwrap();
     let role = |line: &str, other: &str| (line.to_owned(), other.to_owned());
@@ -760,9 +649,13 @@ fn server_does_not_start_in_another_role() {
             })
             .collect();
         fs::write(&file, swapped.join("\n")).unwrap();
-        refuses(&["serve", "--config", &file, "--node", "1"], 1, "roles do not change");
+        refuses(
+            &["serve", "--config", &file, "--node", "1"],
+            1,
+            "keeps the members and the purpose that it was founded with",
+        );
     }
     fs::write(&file, &text).unwrap();
     let _servers = config.serve_all(false);
-    assert_eq!(config.owners(), [2, 1, 2, 2]);
+    assert_eq!(owners(&config.file()), [2, 1, 2, 2]);
 }

@@ -19,10 +19,13 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
     let bounds = scope.bounds;
     let inside = move |_, host: &HostState| bounds.contain_host(host);
     let mut system = System::new(scope.model(), Boundary::Actors(Box::new(inside)));
+    let crashes = u32::from(bounds.restarts) + u32::from(bounds.lost_disks);
     system.budgets = vec![
+        Budget { spent: |_, host| host.spent.crashes(), limit: crashes },
         Budget { spent: |_, host| host.spent.restarts.into(), limit: bounds.restarts.into() },
         Budget { spent: |_, host| host.spent.heartbeats.into(), limit: bounds.heartbeats.into() },
         Budget { spent: |_, host| host.spent.polls.into(), limit: bounds.polls.into() },
+        Budget { spent: |_, host| host.spent.lost_disks.into(), limit: bounds.lost_disks.into() },
     ];
     let Reductions { forget_dead, forget_last, any_server, symmetry } = scope.reductions;
     system.dead = forget_dead.then_some(Dead {
@@ -42,7 +45,8 @@ pub fn system(scope: &Scope, promises: &[properties::Property]) -> System<Host, 
         | Message::Change(_)
         | Message::Outcome(_)
         | Message::Migration(_)
-        | Message::Transaction(_) => false,
+        | Message::Transaction(_)
+        | Message::Founding(_) => false,
     });
     system.properties = promises.iter().map(property).collect();
     system

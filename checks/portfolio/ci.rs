@@ -139,7 +139,7 @@ pub(super) const CHECKS: &[Check] = &[
             bounded(scope, |bounds| bounds.heartbeats = 1)
         },
         goals: &[goals::ALL_DONE, goals::COMMITTED, goals::LEADER_REPLACED, goals::SENT_AGAIN],
-        unique_states: 268_319,
+        unique_states: 653_797,
     },
     Check {
         name: "crash",
@@ -268,7 +268,7 @@ pub(super) const CHECKS: &[Check] = &[
             })
         },
         goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, goals::COMMITTED],
-        unique_states: 74_738,
+        unique_states: 84_678,
     },
     Check {
         name: "crash-read-own-write",

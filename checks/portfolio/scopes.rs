@@ -3,7 +3,6 @@
 use model::kv::command::Op;
 use model::raft::Limits;
 use model::system::{Bounds, NetworkKind, Reductions, Scope};
-use model::types::Term;
 
 /// What each check starts from: three servers, no client, no fault but delay and loss.
 pub(super) fn scope(max_term: u64, max_log: usize) -> Scope {
@@ -11,16 +10,10 @@ pub(super) fn scope(max_term: u64, max_log: usize) -> Scope {
         servers: 3,
         clients: Vec::new(),
         sharding: None,
+        founded: true,
         network: NetworkKind::Delivering,
         limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
-        bounds: Bounds {
-            max_term: Term(max_term),
-            max_log,
-            restarts: 0,
-            heartbeats: 0,
-            polls: 0,
-            retries: 0,
-        },
+        bounds: Bounds::within(max_term, max_log),
         reductions: Reductions::PLAIN,
     }
 }

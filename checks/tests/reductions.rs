@@ -21,12 +21,12 @@ fn hash(value: &impl Hash) -> u64 {
 
 /// Small systems of every shape: with clients, with crashes, with heartbeats, with retries.
 fn small_scopes() -> Vec<(&'static str, Scope)> {
-    let bounds =
-        Bounds { max_term: Term(1), max_log: 2, restarts: 0, heartbeats: 0, polls: 0, retries: 0 };
+    let bounds = Bounds::within(1, 2);
     let scope = |network, clients: &[&str], bounds| Scope {
         servers: 3,
         clients: clients.iter().map(|v| vec![portfolio::append(v)]).collect(),
         sharding: None,
+        founded: true,
         network,
         limits: Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
         bounds,

@@ -13,12 +13,12 @@ use stateright::actor::{ActorModelAction, Envelope, Id, Network};
 
 /// Systems with servers that can be exchanged for each other: three of them, from this one on.
 fn scopes() -> Vec<(&'static str, Scope, usize)> {
-    let bounds =
-        Bounds { max_term: Term(2), max_log: 2, restarts: 0, heartbeats: 0, polls: 0, retries: 0 };
+    let bounds = Bounds::within(2, 2);
     let scope = |clients: &[&str], bounds| Scope {
         servers: 3,
         clients: clients.iter().map(|value| vec![portfolio::append(value)]).collect(),
         sharding: None,
+        founded: true,
         network: NetworkKind::Duplicating,
         limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
         bounds,

@@ -1,5 +1,6 @@
-//! `shardwright admin`: which group has which shard, and how to change it.
+//! `shardwright admin`: the state of a cluster, which group has which shard, and how to change it.
 
+mod servers;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,16 +24,16 @@ use super::{Exit, complain, kv};
 /// How often `status --watch` looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How long `status` waits for what the groups say of their shards.
-const GROUP_PATIENCE: Duration = Duration::from_secs(1);
+/// How long `status` waits for the answers of the servers.
+const SERVER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Clears a terminal.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Say which groups share the store, and which shards they have
+/// Show the state of the servers and shards, and change which groups have which shards
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  shardwright admin status            who has what
+  shardwright admin status            the servers, the shards, and problems
   shardwright admin status --watch    the same, as it changes
   shardwright admin join 3            group 3 of the configuration file takes its share
   shardwright admin leave 1 2         groups 1 and 2 leave their shards to the others
@@ -76,7 +77,7 @@ enum Command {
         #[arg(value_name = "NUMBER", value_parser = numbered::<u64>("v"))]
         num: Option<u64>,
     },
-    /// Print which group owns each shard, what it holds, and how far what moves has come
+    /// Print the state of each server, which group owns each shard, and how far moves have come
     Status {
         /// As JSON
         #[arg(long)]
@@ -109,6 +110,12 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let cluster = arguments.target.cluster()?;
+    if let (Command::Status { json, watch }, None) = (&arguments.command, &cluster.sharding) {
+        return show(*json, *watch, || {
+            let told = inspect::servers(&cluster, SERVER_PATIENCE)?;
+            Ok(Status::of(&cluster, None, &told))
+        });
+    }
     let mut console = Console::connect(&cluster, arguments.target.patience())?;
     match &arguments.command {
         Command::Join { groups } => {
@@ -137,27 +144,37 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             }
             println!("{}", serde_json::to_string(&status::Layout::of(&config))?);
         }
-        Command::Status { json, watch } => {
-            let mut shown = String::new();
-            let stopped = stop_signal()?;
-            loop {
-                let config = console.query(None)?;
-                let status = Status::of(&config, &inspect::holdings(&cluster, GROUP_PATIENCE)?);
-                let now = if *json { serde_json::to_string(&status)? } else { status.table() };
-                if shown != now {
-                    if *watch && !json && stdout().is_terminal() {
-                        print!("{CLEAR}");
-                    }
-                    println!("{now}");
-                    shown = now;
-                }
-                if !watch || stopped.recv_timeout(LOOK_EVERY).is_ok() {
-                    break;
-                }
-            }
-        }
+        Command::Status { json, watch } => show(*json, *watch, || {
+            let config = console.query(None)?;
+            let told = inspect::servers(&cluster, SERVER_PATIENCE)?;
+            Ok(Status::of(&cluster, Some(&config), &told))
+        })?,
     }
     Ok(())
+}
+
+/// Prints the status of a cluster, once or again whenever it has changed until Ctrl-C.
+fn show(
+    json: bool,
+    watch: bool,
+    mut look: impl FnMut() -> Result<Status, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let mut shown = String::new();
+    let stopped = stop_signal()?;
+    loop {
+        let status = look()?;
+        let now = if json { serde_json::to_string(&status)? } else { status.table() };
+        if shown != now {
+            if watch && !json && stdout().is_terminal() {
+                print!("{CLEAR}");
+            }
+            println!("{now}");
+            shown = now;
+        }
+        if !watch || stopped.recv_timeout(LOOK_EVERY).is_ok() {
+            return Ok(());
+        }
+    }
 }
 
 fn told(num: ConfigNum) {

@@ -32,7 +32,7 @@ mod routes;
 
 use crate::clock;
 use crate::transport::{self, Transport, Wait, Waker};
-use crate::wire::{self, Identity, Key, Limits, Opener, Peers, Sealer, Sender};
+use crate::wire::{self, Identity, Key, Limits, Opener, Sealer, Sender};
 use routes::Routes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,7 +70,7 @@ pub struct Counters {
 impl<T: Transport> Endpoint<T> {
     /// An endpoint for `identity`, which knows these servers by number and address.
     ///
-    /// Clients need not be known: their address is learnt from what they send.
+    /// Others need not be known: their address is learnt from what they send.
     pub fn new(
         identity: Identity,
         key: Key,
@@ -81,11 +81,10 @@ impl<T: Transport> Endpoint<T> {
         // Servers ask for as large a buffer as they get, so the others' is like ours.
         let limits = limits.paced_for(transport.receive_buffer());
         let routes = Routes::new(servers);
-        let peers = Peers::new(routes.servers());
         Self {
             id: identity.id,
             sealer: Sealer::new(identity, key, limits),
-            opener: Opener::new(identity, key, limits, peers),
+            opener: Opener::new(identity, key, limits),
             routes,
             transport,
             limits,
@@ -104,15 +103,9 @@ impl<T: Transport> Endpoint<T> {
         self.transport.local()
     }
 
-    /// The servers that may speak, and their incarnations.
-    pub fn peers(&mut self) -> &mut Peers {
-        self.opener.peers()
-    }
-
     /// Knows a server by this address, in place of any former one.
     pub fn set_server(&mut self, server: u64, address: SocketAddr) {
         self.routes.set_server(server, address);
-        self.opener.peers().add(server);
     }
 
     /// Packs `message` for `to`, to leave with the next [`flush`](Self::flush).

@@ -1,7 +1,7 @@
-//! What the groups of a cluster hold, as their servers tell.
+//! The condition of the servers of a cluster, and what their groups hold, as they tell.
 //!
-//! Any server tells what it knows; the leader's word counts, since the others may be behind. A
-//! deposed leader may be, too: these are figures for people, not a promise.
+//! Any server tells what it knows; of a group's shards the leader's word counts, since the others
+//! may be behind. A deposed leader may be, too: these are figures for people, not a promise.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,44 +24,51 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How many messages to take in at once.
 const BATCH: usize = 64;
 
-/// What each group holds, as far as one of its servers answers within `patience`. A group without a
-/// leader is waited for so long, and has what the one of its servers says that knows most.
+/// Asks all servers of a cluster for their condition, and returns the answers that come within
+/// `patience`.
 ///
 /// # Errors
 ///
 /// When no socket can be opened.
-pub fn holdings(cluster: &Cluster, patience: Duration) -> io::Result<BTreeMap<GroupId, Holdings>> {
-    let groups = cluster.sharding.as_ref().map(Sharding::groups).unwrap_or_default();
+pub fn servers(cluster: &Cluster, patience: Duration) -> io::Result<BTreeMap<NodeId, Holdings>> {
     let mut endpoint = stranger(cluster, bind(cluster)?);
-    let mut known: BTreeMap<GroupId, Holdings> = BTreeMap::new();
+    let mut known = BTreeMap::new();
     let deadline = clock::now() + patience;
     loop {
-        let is_settled = |group: &GroupId| known.get(group).is_some_and(|holdings| holdings.leads);
-        let open: Vec<_> = groups.iter().filter(|(group, _)| !is_settled(group)).collect();
+        let silent: Vec<_> =
+            cluster.servers().iter().filter(|server| !known.contains_key(server)).collect();
         let now = clock::now();
-        if open.is_empty() || now >= deadline {
+        if silent.is_empty() || now >= deadline {
             return Ok(known);
         }
-        for server in open.iter().flat_map(|(_, servers)| servers.iter()) {
+        for server in &silent {
             endpoint.push(server.0.into(), &Message::Migration(migration::Message::Inspect));
         }
         endpoint.flush();
         let until = deadline.min(now + AGAIN);
-        let mut missing = open.len();
-        while missing > 0 && clock::now() < until {
+        while known.len() < cluster.node.len() && clock::now() < until {
             endpoint.receive(Wait::Until(until), BATCH, |from: Sender, message: Message| {
-                let server = u16::try_from(from.source).map(NodeId);
-                let of = |server| groups.iter().find(|(_, servers)| servers.contains(server));
                 if let Message::Migration(migration::Message::Holdings(told)) = message
-                    && let Some((group, _)) = server.ok().and_then(of)
+                    && let Ok(server) = u16::try_from(from.source)
+                    && usize::from(server) < cluster.node.len()
                 {
-                    missing -= usize::from(told.leads).min(missing);
-                    let best = known.entry(*group).or_insert_with(|| told.clone());
-                    if (told.leads, told.config) > (best.leads, best.config) {
-                        *best = told;
-                    }
+                    known.insert(NodeId(server), told);
                 }
             })?;
         }
     }
+}
+
+/// What each group holds, as its leader tells, or the one of its servers that knows most.
+#[must_use]
+pub fn groups(
+    cluster: &Cluster,
+    servers: &BTreeMap<NodeId, Holdings>,
+) -> BTreeMap<GroupId, Holdings> {
+    let groups = cluster.sharding.as_ref().map(Sharding::groups).unwrap_or_default();
+    let best = |(group, members): (GroupId, model::shard::config::Servers)| {
+        let told = members.iter().filter_map(|server| servers.get(&server));
+        Some((group, told.max_by_key(|told| (told.leads, told.config))?.clone()))
+    };
+    groups.into_iter().filter_map(best).collect()
 }

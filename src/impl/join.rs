@@ -41,9 +41,12 @@ impl Join for Message {
 
     fn join(&mut self, next: Self) -> Result<(), Self> {
         match (self, next) {
-            (Self::Raft(first), Self::Raft(next)) if first.term == next.term => {
-                join(&mut first.rpc, next.rpc)
-                    .map_err(|rpc| Self::Raft(raft::Message { term: first.term, rpc }))
+            (Self::Raft(first), Self::Raft(next))
+                if (first.sender, first.term) == (next.sender, next.term) =>
+            {
+                let raft::Message { sender, term, rpc } = next;
+                join(&mut first.rpc, rpc)
+                    .map_err(|rpc| Self::Raft(raft::Message { sender, term, rpc }))
             }
             (_, next) => Err(next),
         }
@@ -54,11 +57,12 @@ impl Join for Message {
 fn join<C: Command>(first: &mut Rpc<C>, next: Rpc<C>) -> Result<(), Rpc<C>> {
     match (first, next) {
         // A leader's log only grows, so what follows in index follows in the log. Where the first
-        // request would be refused, the answer to the second is lost.
+        // request would be refused, the answer to the second is lost. A heartbeat stays by itself:
+        // it says that the follower has acknowledged what is before it, and it is small.
         (
             Rpc::AppendEntries { prev, entries, commit },
             Rpc::AppendEntries { prev: after, entries: more, commit: later },
-        ) if after.index.0 == prev.index.0 + entries.len() as u64 => {
+        ) if !entries.is_empty() && after.index.0 == prev.index.0 + entries.len() as u64 => {
             entries.extend(more);
             *commit = later.max(*commit);
             Ok(())
@@ -128,7 +132,10 @@ impl<M: Join> Joiner<M> {
 mod tests {
     use model::effects::Effect;
     use model::kv::command::{Op, Request};
-    use model::raft::{Config, Effects, Limits, Log, Payload, Persistent, Position, State, Step};
+    use model::raft::{
+        Config, Effects, Incarnation, Limits, Log, Members, Payload, Persistent, Position, Purpose,
+        State, Step,
+    };
     use model::replica::Command;
     use model::types::{ClientId, Index, NodeId, RequestId, Term};
     use quickcheck::quickcheck;
@@ -137,8 +144,15 @@ mod tests {
 
     const LEADER: NodeId = NodeId(1);
 
+    /// The incarnation of all servers.
+    const LIFE: Incarnation = Incarnation(7);
+
+    fn members() -> Members {
+        Members::new(Purpose::Store, (0..3).map(|id| (NodeId(id), LIFE)).collect())
+    }
+
     fn raft(term: u64, rpc: Rpc<Command>) -> Message {
-        Message::Raft(raft::Message { term: Term(term), rpc })
+        Message::Raft(raft::Message { sender: members().credentials(LIFE), term: Term(term), rpc })
     }
 
     fn entry(term: u64, number: u64) -> Entry<Command> {
@@ -148,7 +162,9 @@ mod tests {
     }
 
     fn log(terms: &[u64]) -> Log<Command> {
-        terms.iter().zip(1..).map(|(&term, number)| entry(term, number)).collect()
+        let mut log = Log::founded(members().into());
+        terms.iter().zip(1..).for_each(|(&term, number)| log.push(entry(term, number)));
+        log
     }
 
     /// What a leader of term 5 with this log sends: so many entries behind `after`.
@@ -164,9 +180,8 @@ mod tests {
 
     /// What becomes of a follower that takes these messages, and what it sends.
     fn follow(log: Log<Command>, messages: Vec<Message>) -> (State<Command>, Vec<Rpc<Command>>) {
-        let servers = (0..3).map(NodeId).collect();
-        let config = Config { id: NodeId(0), servers, limits: Limits::default() };
-        let persistent = Persistent { term: Term(5), vote: None, log };
+        let config = Config { id: NodeId(0), incarnation: LIFE, limits: Limits::default() };
+        let persistent = Persistent { term: Term(5), log, ..Persistent::default() };
         let (mut state, mut sent) = (State::restart(persistent), vec![]);
         for message in messages {
             let Message::Raft(message) = message else { unreachable!("all are Raft's") };
@@ -194,7 +209,10 @@ mod tests {
             let commit = u64::from(commit) % (common as u64 + 1);
             let mut messages = vec![];
             for (count, later) in counts.into_iter().zip(0..) {
-                let count = u64::from(count % 3).min(leader.last_index().0 - next);
+                let count = u64::from(1 + count % 2).min(leader.last_index().0 - next);
+                if count == 0 {
+                    break; // A heartbeat is not joined.
+                }
                 messages.push(append(&leader, next, count, commit + later));
                 next += count;
             }
@@ -219,6 +237,7 @@ mod tests {
         for next in [
             append(&log, 1, 1, 0),
             append(&log, 3, 1, 0),
+            raft(5, Rpc::AppendEntries { prev: position, entries: vec![], commit: Index(0) }),
             matched(5, 2),
             raft(5, Rpc::RequestVote { last: position }),
             raft(6, Rpc::AppendEntries { prev: position, entries: vec![], commit: Index(0) }),
@@ -227,6 +246,14 @@ mod tests {
             assert_eq!(joined.join(next.clone()), Err(next));
             assert!(joined == first);
         }
+    }
+
+    #[test]
+    fn heartbeat_is_not_joined_with_the_entries_behind_it() {
+        let log = log(&[1, 1, 2, 3]);
+        let mut heartbeat = append(&log, 2, 0, 0);
+        let entries = append(&log, 2, 2, 0);
+        assert_eq!(heartbeat.join(entries.clone()), Err(entries));
     }
 
     #[test]

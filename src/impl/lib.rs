@@ -24,6 +24,7 @@ pub mod client;
 pub mod clock;
 pub mod cluster;
 pub mod endpoint;
+pub mod hosted;
 pub mod inspect;
 mod join;
 pub mod journal;

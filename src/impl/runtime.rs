@@ -15,6 +15,7 @@
 
 use crate::clock;
 use crate::endpoint::Endpoint;
+use crate::hosted::{Hosted, Remarks, Trouble};
 use crate::join::{Join, Joiner};
 use crate::journal::Journal;
 use crate::mailbox::{Handle, Mailbox, Requests};
@@ -62,6 +63,8 @@ pub enum Failure {
     Transport(io::Error),
     /// A handler panicked, with this message.
     Panic(String),
+    /// The actor can never do its work, for this reason.
+    Refused(String),
 }
 
 impl fmt::Display for Failure {
@@ -70,6 +73,7 @@ impl fmt::Display for Failure {
             Self::Journal(error) => write!(f, "the journal failed: {error}"),
             Self::Transport(error) => write!(f, "the transport failed: {error}"),
             Self::Panic(message) => write!(f, "the node panicked: {message}"),
+            Self::Refused(reason) => f.write_str(reason),
         }
     }
 }
@@ -78,7 +82,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Journal(error) | Self::Transport(error) => Some(error),
-            Self::Panic(_) => None,
+            Self::Panic(_) | Self::Refused(_) => None,
         }
     }
 }
@@ -100,6 +104,7 @@ pub struct Node<A: Actor, T, J> {
     /// Whether the journal has something to sync.
     unsynced: bool,
     metrics: Metrics,
+    remarks: Remarks,
 }
 
 /// What handlers have asked for that waits for the end of the turn. Messages to other participants
@@ -118,7 +123,7 @@ impl<A: Actor> Default for Pending<A> {
 
 impl<A, T, J> Node<A, T, J>
 where
-    A: Actor<Msg: Join + Serialize + DeserializeOwned>,
+    A: Hosted<Msg: Join + Serialize + DeserializeOwned>,
     T: Transport,
     J: Journal<A::Storage>,
 {
@@ -145,6 +150,7 @@ where
             pending: Pending::default(),
             unsynced: false,
             metrics: Metrics::default(),
+            remarks: Remarks::default(),
         }
     }
 
@@ -183,12 +189,15 @@ where
         let mut requests = Requests::default();
         loop {
             self.commit()?;
+            self.heed_trouble(&state)?;
             self.take_in(&mut inbox, &mut requests)?;
-            self.meet()?;
             if requests.stop {
                 return self.journal.close().map_err(Failure::Journal);
             }
             for (from, message) in inbox.drain(..) {
+                if let Some(remark) = self.actor.remark(&state, from, &message) {
+                    self.remarks.write(&remark);
+                }
                 self.step(|actor, id, out| actor.on_msg(id, &mut state, from, message, out))?;
             }
             self.deliver_choices(&mut state)?;
@@ -223,13 +232,19 @@ where
         Ok(())
     }
 
-    /// Remembers the servers met in this turn, ahead of whatever their messages make it save.
-    fn meet(&mut self) -> Result<(), Failure> {
-        for (server, incarnation) in self.endpoint.peers().take_met() {
-            self.journal.meet(server, incarnation).map_err(Failure::Journal)?;
-            self.unsynced = true;
+    /// Stops the node if its actor can never do its work, once everybody has been told.
+    fn heed_trouble(&mut self, state: &A::State) -> Result<(), Failure> {
+        match self.actor.trouble(state) {
+            None => Ok(()),
+            Some(Trouble::Ends(reason)) => {
+                self.journal.close().map_err(Failure::Journal)?;
+                Err(Failure::Refused(reason))
+            }
+            Some(Trouble::Idles(reason)) => {
+                self.remarks.write(&reason);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn deliver_choices(&mut self, state: &mut Cow<'_, A::State>) -> Result<(), Failure> {

@@ -5,14 +5,15 @@ use std::thread::JoinHandle;
 use std::{fs, io};
 
 use model::actor::{NodeActor, Timing};
+use model::founding::Charter;
 use model::node::{Setup, Storage};
-use model::raft::{Config, Limits, Payload};
+use model::raft::{Config, Incarnation, Limits, Members};
 use model::replica::{self, Message};
 use model::types::NodeId;
 
 use crate::cluster::Cluster;
 use crate::endpoint::Endpoint;
-use crate::journal::{Durable, Journal, Meaningless, Recovery, Volatile};
+use crate::journal::{Durable, Journal, Meaningless, Volatile};
 use crate::mailbox::Handle;
 use crate::rng::Rng;
 use crate::runtime::{Failure, Node, Options};
@@ -22,7 +23,7 @@ use crate::wal::{self, Disk, RealDisk, Wal, WalError};
 use crate::wire;
 
 /// The version of the messages. Servers and clients of different versions do not hear each other.
-pub const SCHEMA: u8 = 4;
+pub const SCHEMA: u8 = 5;
 
 /// How many entries a leader without a disk has under way to a follower before it waits for an
 /// answer. With a disk it is one request at a time: while that is synced the next ones gather, and
@@ -90,16 +91,36 @@ pub enum StartError {
         /// Whose it should be.
         expected: wal::Identity,
     },
-    /// Its log was kept in another role.
+    /// Its log says that it belongs to another group than the configuration says.
     #[error(
-        "{folder} holds what n{node} has logged as something else than the configuration makes it; \
-         give it back its place there: roles do not change"
+        "{folder}: the log says that n{node} belongs to a group of {founded}, and the \
+         configuration says {configured}; a group keeps the members and the purpose that it was \
+         founded with: write them into the configuration again"
     )]
-    OtherRole {
+    OtherGroup {
         /// The data directory.
         folder: PathBuf,
         /// The server.
         node: u16,
+        /// The group as the log says.
+        founded: Charter,
+        /// The group as the configuration says.
+        configured: Charter,
+    },
+    /// Its log names another incarnation of it than the one that has written it.
+    #[error(
+        "{folder}: the log was written by n{node} {incarnation}, and names the members {members}; \
+         its files come from different directories: put back those that belong together"
+    )]
+    OtherIncarnation {
+        /// The data directory.
+        folder: PathBuf,
+        /// The server.
+        node: u16,
+        /// The incarnation that has written the log.
+        incarnation: Incarnation,
+        /// The members that the log names.
+        members: Members,
     },
     /// There is no thread for it.
     #[error("cannot start a thread: {0}")]
@@ -157,19 +178,20 @@ impl Server {
         let new = wal::Identity { cluster: cluster.cluster, node: node.into(), incarnation: drawn };
         match place {
             Place::Memory => {
-                let actor = actor(cluster, node, Limits { window: WINDOW, ..Limits::default() });
+                let limits = Limits { window: WINDOW, ..Limits::default() };
+                let actor = actor(cluster, node, Incarnation(drawn), limits);
                 Self::run(cluster, actor, node, drawn, None, Volatile, transport)
             }
             Place::Disk { disk, first_start, options } => {
                 let folder = cluster.node[usize::from(node)].data.clone();
-                let (journal, recovery, identity) =
+                let (journal, storage, identity) =
                     open(disk, first_start, options, new, folder.clone())?;
-                if !is_of_its_role(cluster, NodeId(node), &recovery.storage) {
-                    return Err(StartError::OtherRole { folder, node });
-                }
                 let incarnation = identity.incarnation;
-                let actor = actor(cluster, node, Limits::default());
-                Self::run(cluster, actor, node, incarnation, Some(recovery), journal, transport)
+                let actor = actor(cluster, node, Incarnation(incarnation), Limits::default());
+                if let (Setup::Server(setup), Some(storage)) = (&actor.setup, &storage) {
+                    check_members(setup, storage, folder)?;
+                }
+                Self::run(cluster, actor, node, incarnation, storage, journal, transport)
             }
         }
     }
@@ -179,7 +201,7 @@ impl Server {
         actor: NodeActor,
         node: u16,
         incarnation: u64,
-        recovery: Option<Recovery>,
+        storage: Option<Storage>,
         journal: J,
         transport: T,
     ) -> Result<Self, StartError> {
@@ -189,18 +211,13 @@ impl Server {
             incarnation,
             schema: SCHEMA,
         };
-        let mut endpoint = Endpoint::new(
+        let endpoint = Endpoint::new(
             identity,
             cluster.secret(),
             cluster.limits(),
             cluster.addresses(),
             transport,
         );
-        let (storage, peers) =
-            recovery.map_or_else(Default::default, |r| (Some(r.storage), r.peers));
-        for (server, incarnation) in peers {
-            endpoint.peers().bind(server, incarnation);
-        }
         let node_loop = Node::new(actor, storage, endpoint, journal, Options::default());
         let handle = node_loop.handle();
         let thread = threads::spawn(&format!("n{node}"), move || node_loop.run())
@@ -281,7 +298,7 @@ fn open(
     options: wal::Options,
     new: wal::Identity,
     folder: PathBuf,
-) -> Result<(Durable, Recovery, wal::Identity), StartError> {
+) -> Result<(Durable, Option<Storage>, wal::Identity), StartError> {
     let failed = |source| StartError::Wal { folder: folder.clone(), source };
     let (wal, recovered) = if first_start {
         (Wal::create(disk, new, options).map_err(failed)?, None)
@@ -296,29 +313,40 @@ fn open(
     if let Some(torn) = recovered.as_ref().and_then(|recovered| recovered.torn.as_ref()) {
         tracing::warn!("{}: {torn}", folder.display());
     }
-    let (journal, recovery) = Durable::new(wal, recovered.as_ref())
+    let (journal, storage) = Durable::new(wal, recovered.as_ref())
         .map_err(|source| StartError::Meaningless { folder, source })?;
-    Ok((journal, recovery, identity))
+    Ok((journal, storage, identity))
 }
 
-/// Whether a log can be that of what the configuration says the server is. A controller that takes
-/// a group's log for its own would begin with no configuration, and a group with none of its
-/// shards.
-fn is_of_its_role(cluster: &Cluster, node: NodeId, storage: &Storage) -> bool {
-    let (kind, _) = cluster.role(node);
-    let commands = storage.log.iter().filter_map(|entry| match &entry.payload {
-        Payload::Command(command) => Some(command),
-        Payload::Noop => None,
-    });
-    kind.may_log(node, commands)
+/// Checks the configuration against what the disk says of the server's group. The disk is right.
+fn check_members(
+    setup: &replica::Setup,
+    storage: &Storage,
+    folder: PathBuf,
+) -> Result<(), StartError> {
+    let members = match storage {
+        Storage::Pledge(members) => members,
+        Storage::Member(persistent) => persistent.log.members(),
+    };
+    let Config { id: NodeId(node), incarnation, limits: _ } = setup.raft;
+    let (founded, configured) = (Charter::of(members), setup.charter.clone());
+    if founded != configured {
+        return Err(StartError::OtherGroup { folder, node, founded, configured });
+    }
+    if members.incarnation(NodeId(node)) != Some(incarnation) {
+        let members = Members::clone(members);
+        return Err(StartError::OtherIncarnation { folder, node, incarnation, members });
+    }
+    Ok(())
 }
 
-fn actor(cluster: &Cluster, node: u16, limits: Limits) -> NodeActor {
+fn actor(cluster: &Cluster, node: u16, incarnation: Incarnation, limits: Limits) -> NodeActor {
     let (kind, peers) = cluster.role(NodeId(node));
-    let raft = Config { id: NodeId(node), servers: peers.iter().collect(), limits };
+    let raft = Config { id: NodeId(node), incarnation, limits };
     NodeActor {
-        setup: Setup::Server(replica::Setup { raft, kind }),
-        servers: cluster.node.len() as u16,
+        setup: Setup::Server(replica::Setup::new(raft, kind, peers.iter())),
+        // A server that this configuration does not know is a server all the same.
+        servers: u16::MAX,
         timing: Timing::LAN,
     }
 }

@@ -19,13 +19,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::panic_any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stateright::actor::{Actor, Id, Out};
 
 use crate::effects::Effect;
 use crate::node::{Effects, Node, Setup, Storage, Timer};
-use crate::raft::{self, Rpc, Summary};
+use crate::raft::{self, Incarnation, Members, Persistent, Rpc, Summary};
 use crate::replica::{Command, Message};
 use crate::types::{Address, ClientId, Index, NodeId};
 use crate::violation::{Violation, demand};
@@ -40,7 +41,8 @@ pub struct Timing {
     pub heartbeat: Duration,
     /// A client waits this long for an answer.
     pub retry: Duration,
-    /// The leader of a group looks after its shards this often.
+    /// The leader of a group looks after its shards this often, and a server that belongs to no
+    /// group announces itself.
     pub poll: Duration,
 }
 
@@ -70,6 +72,16 @@ pub struct NodeActor {
 }
 
 impl NodeActor {
+    /// This server with a new disk, for which it has drawn another incarnation.
+    #[must_use]
+    pub fn reborn(&self, incarnation: Incarnation) -> Self {
+        let mut reborn = self.clone();
+        if let Setup::Server(setup) = &mut reborn.setup {
+            setup.raft.incarnation = incarnation;
+        }
+        reborn
+    }
+
     fn address(&self, id: Id) -> Address {
         let number = usize::from(id);
         match u16::try_from(number) {
@@ -84,7 +96,7 @@ impl NodeActor {
             Timer::Raft(raft::Timer::Election) => election.clone(),
             Timer::Raft(raft::Timer::Heartbeat) => *heartbeat..*heartbeat,
             Timer::Client(_) => *retry..*retry,
-            Timer::Poll => *poll..*poll,
+            Timer::Poll | Timer::Announce => *poll..*poll,
         }
     }
 
@@ -96,25 +108,25 @@ impl NodeActor {
         cause: Cause,
         handler: impl FnOnce(&mut Node, &mut Effects),
     ) {
-        let before = state.replica().map(|replica| Summary::of(&replica.raft));
+        let before = Before::of(state);
         let mut fx = Effects::default();
         let checked = match state {
             // A host that owns the state has nothing to compare it with.
             Cow::Owned(node) => {
                 handler(node, &mut fx);
-                check(before.as_ref(), node, cause, &fx)
+                before.check(node, cause, &fx)
             }
             Cow::Borrowed(node) => {
                 let mut next = node.clone();
                 handler(&mut next, &mut fx);
-                let checked = check(before.as_ref(), &next, cause, &fx);
+                let checked = before.check(&next, cause, &fx);
                 if next != **node {
                     *state = Cow::Owned(next);
                 }
                 checked
             }
         };
-        let checked = checked.and_then(|()| check_timers(before.as_ref(), state, &fx));
+        let checked = checked.and_then(|()| before.check_timers(state, &fx));
         if let Err(violation) = checked {
             panic_any(violation);
         }
@@ -149,21 +161,62 @@ struct Cause {
     heartbeat: bool,
 }
 
-/// Checks one step: the invariants, and that nothing is revealed before it is durable.
-fn check(
-    before: Option<&Summary>,
-    after: &Node,
-    cause: Cause,
-    fx: &Effects,
-) -> Result<(), Violation> {
-    let (Some(before), Some(replica)) = (before, after.replica()) else {
-        return Ok(());
-    };
-    before.check_step(&replica.raft, cause.acknowledged)?;
-    if cause.heartbeat && before.is_leader() {
-        check_sent_again(&replica.raft, fx)?;
+/// The state of a node before a step, as far as the step is checked against it.
+enum Before {
+    /// A server that belongs to no group, and its pledge.
+    Founder(Option<Arc<Members>>),
+    /// A member.
+    Member(Summary),
+    /// A client or an administrator, of which nothing is demanded.
+    Other,
+}
+
+impl Before {
+    fn of(node: &Node) -> Self {
+        match node {
+            Node::Founder(founder) => Self::Founder(founder.pledge().cloned()),
+            Node::Server(replica) => Self::Member(Summary::of(&replica.raft)),
+            Node::Client { .. } | Node::Administrator { .. } => Self::Other,
+        }
     }
-    check_order(before, &replica.raft.persistent, fx)
+
+    /// Checks one step: the invariants, and that nothing is revealed before it is durable.
+    fn check(&self, after: &Node, cause: Cause, fx: &Effects) -> Result<(), Violation> {
+        match (self, after) {
+            (Self::Founder(pledge), _) => {
+                let pledge = pledge.clone().map(Storage::Pledge);
+                let after = after.storage();
+                check_order(pledge == after, |stored| Some(stored) == after.as_ref(), fx)
+            }
+            (Self::Member(before), Node::Server(replica)) => {
+                let raft = &replica.raft;
+                before.check_step(raft, cause.acknowledged)?;
+                if cause.heartbeat && before.is_leader() {
+                    check_sent_again(raft, fx)?;
+                }
+                let is_stored = |stored: &Storage| {
+                    stored.member().is_some_and(|stored| same(stored, &raft.persistent))
+                };
+                check_order(before.is_durably(&raft.persistent), is_stored, fx)
+            }
+            (Self::Member(_) | Self::Other, _) => Ok(()),
+        }
+    }
+
+    /// A server that begins or ceases to lead, or becomes a member, starts the timer of what it is
+    /// then: else it would wait for ever for others to act.
+    fn check_timers(&self, after: &Node, fx: &Effects) -> Result<(), Violation> {
+        let Some(replica) = after.replica() else { return Ok(()) };
+        let changed = match self {
+            Self::Founder(_) => true,
+            Self::Member(before) => before.is_leader() != replica.raft.is_leader(),
+            Self::Other => false,
+        };
+        let timer =
+            if replica.raft.is_leader() { raft::Timer::Heartbeat } else { raft::Timer::Election };
+        let armed = fx.into_iter().any(|effect| *effect == Effect::Arm(Timer::Raft(timer)));
+        demand("awake", !changed || armed, || format!("{:?} without a timer", replica.raft.role))
+    }
 }
 
 /// What a follower that is known has not acknowledged may be lost: a heartbeat begins there.
@@ -183,42 +236,35 @@ fn check_sent_again(leader: &raft::State<Command>, fx: &Effects) -> Result<(), V
             | Effect::Cancel(_) => false,
         })
     };
-    let known = leader.progress().into_iter().flatten().filter(|(_, p)| !p.is_probing());
+    let known = leader.progress().into_iter().flatten();
+    let known = known.filter(|(_, p)| !p.is_probing() && !p.lost);
     let forgotten = known.into_iter().find(|(peer, p)| !sent(peer, p.matched));
     demand("sends_again", forgotten.is_none(), || format!("{forgotten:?} is not sent it again"))
 }
 
-/// What a step changes in the persistent state it saves in that step, and before it sends.
-fn check_order(before: &Summary, after: &Storage, fx: &Effects) -> Result<(), Violation> {
-    let mut saved = before.is_durably(after);
+/// A step saves what it changes in the persistent state, and before it sends anything. `unchanged`
+/// says whether that is what was there before the step, `is_stored` whether a saved state is it.
+fn check_order(
+    unchanged: bool,
+    is_stored: impl Fn(&Storage) -> bool,
+    fx: &Effects,
+) -> Result<(), Violation> {
+    let mut saved = unchanged;
     for effect in fx {
         match effect {
-            Effect::Persist(storage) => saved = same(storage, after),
+            Effect::Persist(storage) => saved = is_stored(storage),
             Effect::Send(_, message) => demand("persist_before_send", saved, || {
-                format!("{message:?} is sent before {after:?} is saved")
+                format!("{message:?} is sent before the state behind it is saved")
             })?,
             Effect::Arm(_) | Effect::Cancel(_) => {}
         }
     }
-    demand("persist_before_send", saved, || format!("{after:?} is not saved"))
+    demand("persist_before_send", saved, || "the state is not saved".to_owned())
 }
 
 /// Equal for all that a step of one server can have done; no comparison of whole logs.
-fn same(a: &Storage, b: &Storage) -> bool {
-    a.term == b.term && a.vote == b.vote && a.log.last() == b.log.last()
-}
-
-/// A server that begins or ceases to lead starts the timer of what it is then: else it would wait
-/// for ever for others to act.
-fn check_timers(before: Option<&Summary>, after: &Node, fx: &Effects) -> Result<(), Violation> {
-    let (Some(before), Some(replica)) = (before, after.replica()) else {
-        return Ok(());
-    };
-    let timer =
-        if replica.raft.is_leader() { raft::Timer::Heartbeat } else { raft::Timer::Election };
-    let changed = before.is_leader() != replica.raft.is_leader();
-    let armed = fx.into_iter().any(|effect| *effect == Effect::Arm(Timer::Raft(timer)));
-    demand("awake", !changed || armed, || format!("{:?} without a timer", replica.raft.role))
+fn same(a: &Persistent<Command>, b: &Persistent<Command>) -> bool {
+    a.term == b.term && a.vote == b.vote && a.log.last() == b.log.last() && a.lost == b.lost
 }
 
 impl Actor for NodeActor {

@@ -62,15 +62,17 @@ impl<S, M, T> Effects<S, M, T> {
         }
     }
 
-    /// Takes over the effects of an inner protocol, in its own vocabulary of messages and timers.
-    pub fn absorb<N, U>(
+    /// Takes over the effects of an inner protocol, which has its own vocabulary of durable states,
+    /// messages and timers.
+    pub fn absorb<R, N, U>(
         &mut self,
-        inner: Effects<S, N, U>,
+        inner: Effects<R, N, U>,
+        state: impl Fn(R) -> S,
         message: impl Fn(N) -> M,
         timer: impl Fn(U) -> T,
     ) {
         self.0.extend(inner.into_iter().map(|effect| match effect {
-            Effect::Persist(state) => Effect::Persist(state),
+            Effect::Persist(inner) => Effect::Persist(state(inner)),
             Effect::Send(to, inner) => Effect::Send(to, message(inner)),
             Effect::Arm(inner) => Effect::Arm(timer(inner)),
             Effect::Cancel(inner) => Effect::Cancel(timer(inner)),

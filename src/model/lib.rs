@@ -9,10 +9,12 @@
 //! 1. [`types`] and [`effects`]: the words.
 //! 2. [`raft`]: how a group of servers keeps one log.
 //! 3. [`kv`]: the store that the log drives, and how each request happens exactly once.
-//! 4. [`replica`] and [`client`]: the two put together, and the other side; [`message`]: what they
+//! 4. [`founding`]: how the servers of a new group agree on its members.
+//! 5. [`replica`] and [`client`]: the two put together, and the other side; [`message`]: what they
 //!    say.
-//! 5. [`shard`]: which group of servers owns which part of the keys, and how that changes.
-//! 6. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
+//! 6. [`shard`]: which group of servers owns which part of the keys, and how that changes.
+//! 7. [`health`]: what a server tells of itself to the people who look after a cluster.
+//! 8. [`node`] and [`actor`]: all roles in one type, as a `stateright` actor.
 //!
 //! And what is promised: [`spec`] and [`history`] (what clients may see), [`properties`] (what
 //! holds inside), [`system`] (a bounded system of nodes, to be searched), [`symmetry`] (which of
@@ -24,6 +26,8 @@
 pub mod actor;
 pub mod client;
 pub mod effects;
+pub mod founding;
+pub mod health;
 pub mod history;
 pub mod kv;
 pub mod machine;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::kv;
 use crate::kv::command::{Op, Output, Request};
 use crate::kv::session::Seen;
-use crate::raft;
+use crate::raft::{self, Purpose};
 use crate::replica::{Answer, Message, Reply};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::Group;
@@ -17,7 +17,7 @@ use crate::shard::controller::{Change, Controller, Outcome};
 use crate::shard::migration::{Entry, Said};
 use crate::shard::store::Shards;
 use crate::shard::txn;
-use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId};
+use crate::types::{ClientId, ConfigNum, GroupId, RequestId};
 
 /// What a replica keeps.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -95,38 +95,17 @@ impl Applied {
 }
 
 impl Kind {
-    /// Whether a server that keeps this can have logged the commands, in this order. A group logs
-    /// no request before it has a configuration.
+    /// The purpose of a group whose servers keep this.
     #[must_use]
-    pub fn may_log<'a>(
-        &self,
-        server: NodeId,
-        commands: impl IntoIterator<Item = &'a Command>,
-    ) -> bool {
-        let mut commands = commands.into_iter().peekable();
-        let is_first_request = |command: &&Command| matches!(command, Command::Request(_));
-        if matches!(self, Self::Group(_)) && commands.next_if(is_first_request).is_some() {
-            return false;
-        }
-        commands.all(|command| self.knows(server, command))
-    }
-
-    fn knows(&self, server: NodeId, command: &Command) -> bool {
-        match (self, command) {
-            (Self::Group(own), Command::Migration(Entry::Configure(config))) => {
-                let of = config.groups.iter().find(|(_, servers)| servers.contains(server));
-                of.is_none_or(|(group, _)| *group == own.id)
-            }
-            (Self::Store | Self::Group(_), Command::Request(_))
-            | (Self::Group(_), Command::Transaction(_))
-            | (Self::Group(_), Command::Migration(Entry::Install { .. } | Entry::Discard { .. }))
-            | (Self::Controller { .. }, Command::Change(_)) => true,
-            (Self::Store, Command::Change(_) | Command::Migration(_) | Command::Transaction(_))
-            | (Self::Group(_), Command::Change(_))
-            | (
-                Self::Controller { .. },
-                Command::Request(_) | Command::Migration(_) | Command::Transaction(_),
-            ) => false,
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Self::Store => Purpose::Store,
+            Self::Controller { shards } => Purpose::Controller { shards: *shards },
+            Self::Group(group) => Purpose::Shards {
+                group: group.id,
+                shards: group.shards,
+                controllers: group.controllers.iter().collect(),
+            },
         }
     }
 }

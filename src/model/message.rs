@@ -1,9 +1,10 @@
-//! What servers, clients and administrators tell each other.
+//! Messages between servers, clients and administrators.
 
 use std::fmt::{self, Debug, Formatter};
 
 use serde::{Deserialize, Serialize};
 
+use crate::founding;
 use crate::kv::command::{Output, Request};
 use crate::machine::Command;
 use crate::raft;
@@ -28,6 +29,8 @@ pub enum Message {
     Migration(migration::Message),
     /// Between servers of different groups.
     Transaction(txn::Message),
+    /// Between the servers that are to found a group, and from members to those that are none.
+    Founding(founding::Message),
 }
 
 impl Message {
@@ -41,7 +44,8 @@ impl Message {
             | Self::Change(_)
             | Self::Outcome(_)
             | Self::Migration(_)
-            | Self::Transaction(_) => None,
+            | Self::Transaction(_)
+            | Self::Founding(_) => None,
         }
     }
 
@@ -55,7 +59,8 @@ impl Message {
             | Self::Change(_)
             | Self::Outcome(_)
             | Self::Migration(_)
-            | Self::Transaction(_) => None,
+            | Self::Transaction(_)
+            | Self::Founding(_) => None,
         }
     }
 
@@ -69,7 +74,8 @@ impl Message {
             | Self::Change(_)
             | Self::Outcome(_)
             | Self::Migration(_)
-            | Self::Transaction(_) => None,
+            | Self::Transaction(_)
+            | Self::Founding(_) => None,
         }
     }
 }
@@ -111,6 +117,7 @@ impl Debug for Message {
             Self::Change(request) => request.fmt(f),
             Self::Outcome(reply) => write!(f, "Outcome({} {:?})", reply.number, reply.answer),
             Self::Migration(message) => message.fmt(f),
+            Self::Founding(message) => message.fmt(f),
         }
     }
 }

@@ -2,16 +2,20 @@
 //! with servers and clients, or a process that hosts either, works with.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::client::{self, Outcome, Session};
 use crate::effects::Effects as GenericEffects;
+use crate::founding::{self, Founder};
+use crate::health::Health;
 use crate::kv::command::Op;
-use crate::raft::{self, Persistent};
+use crate::raft::{self, Members, Persistent};
 use crate::replica::{self, Command, Message, Replica};
 use crate::service::{Administration, Service};
 use crate::shard::controller::Change;
+use crate::shard::holdings::Holdings;
 use crate::shard::migration;
 use crate::shard::router::Router;
 use crate::types::{Address, ClientId};
@@ -19,6 +23,8 @@ use crate::types::{Address, ClientId};
 /// What makes a node act by itself.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Timer {
+    /// When a server that belongs to no group should announce itself again.
+    Announce,
     /// A server's.
     Raft(raft::Timer),
     /// When the leader of a group should look after its shards.
@@ -30,6 +36,7 @@ pub enum Timer {
 impl Debug for Timer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Announce => f.write_str("Announce"),
             Self::Raft(timer) => timer.fmt(f),
             Self::Poll => f.write_str("Poll"),
             Self::Client(timer) => timer.fmt(f),
@@ -37,8 +44,41 @@ impl Debug for Timer {
     }
 }
 
-/// What survives a node's crash.
-pub type Storage = Persistent<Command>;
+/// The state of a server that survives a crash. A server that has a disk and none of these has
+/// promised nothing yet.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Storage {
+    /// The server has pledged itself to found a group with these members.
+    Pledge(Arc<Members>),
+    /// The server is a member of a group that is founded.
+    Member(Persistent<Command>),
+}
+
+impl Storage {
+    /// The state of a member, if the server is one.
+    #[must_use]
+    pub fn member(&self) -> Option<&Persistent<Command>> {
+        match self {
+            Self::Member(persistent) => Some(persistent),
+            Self::Pledge(_) => None,
+        }
+    }
+
+    /// The state of every member when its group has just been founded.
+    #[must_use]
+    pub fn founded(members: Arc<Members>) -> Self {
+        Self::Member(Persistent::founded(members))
+    }
+}
+
+impl Debug for Storage {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pledge(members) => write!(f, "pledged to {members}"),
+            Self::Member(persistent) => persistent.fmt(f),
+        }
+    }
+}
 
 /// What a step of a node may ask for.
 pub type Effects = GenericEffects<Storage, Message, Timer>;
@@ -71,7 +111,9 @@ pub enum Setup {
 /// The state of a node.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Node {
-    /// A server.
+    /// A server that belongs to no group yet.
+    Founder(Founder),
+    /// A server that is a member of a group.
     Server(Replica),
     /// A client.
     Client {
@@ -94,10 +136,16 @@ impl Setup {
     pub fn start(&self, storage: Option<&Storage>, fx: &mut Effects) -> Node {
         match self {
             Self::Server(setup) => {
-                let storage = storage.cloned().unwrap_or_default();
-                let mut replica = Replica::restart(&setup.kind, storage);
-                server(fx, |fx| replica.on_start(setup, fx));
-                Node::Server(replica)
+                let pledge = match storage {
+                    Some(Storage::Member(persistent)) => {
+                        return begin_as_member(setup, persistent.clone(), fx);
+                    }
+                    Some(Storage::Pledge(members)) => Some(Arc::clone(members)),
+                    None => None,
+                };
+                fx.arm(Timer::Announce);
+                let founder = Founder::restart(setup.raft.id, pledge);
+                found(setup, founder, fx, |founding| founding.on_start())
             }
             Self::Client { id, router, script } => {
                 let session = client(fx, |fx| begin(*id, router, script, fx));
@@ -116,6 +164,9 @@ impl Setup {
             (Self::Server(setup), Node::Server(replica)) => {
                 server(fx, |fx| tell_server(setup, replica, from, message, fx));
             }
+            (Self::Server(setup), node @ Node::Founder(_)) => {
+                tell_founder(setup, node, from, message, fx);
+            }
             (Self::Client { script, .. }, Node::Client { session, done }) => {
                 client(fx, |fx| tell_session(session, done, script, from, message, fx));
             }
@@ -124,7 +175,10 @@ impl Setup {
             }
             (
                 Self::Server(_) | Self::Client { .. } | Self::Administrator { .. },
-                Node::Server(_) | Node::Client { .. } | Node::Administrator { .. },
+                Node::Founder(_)
+                | Node::Server(_)
+                | Node::Client { .. }
+                | Node::Administrator { .. },
             ) => unreachable!("a node stays what it is set up as"),
         }
     }
@@ -132,6 +186,12 @@ impl Setup {
     /// A timer has run out.
     pub fn on_timeout(&self, node: &mut Node, timer: Timer, fx: &mut Effects) {
         match (self, node, timer) {
+            (Self::Server(setup), node @ Node::Founder(_), Timer::Announce) => {
+                fx.arm(Timer::Announce);
+                step_founder(setup, node, fx, |founding| founding.on_timeout());
+            }
+            // A member cancels the timer; a host may still have it in hand.
+            (Self::Server(_), Node::Server(_), Timer::Announce) => {}
             (Self::Server(setup), Node::Server(replica), Timer::Raft(timer)) => {
                 server(fx, |fx| replica.on_timeout(setup, replica::Timer::Raft(timer), fx));
             }
@@ -150,22 +210,131 @@ impl Setup {
             }
             (
                 Self::Server(_) | Self::Client { .. } | Self::Administrator { .. },
-                Node::Server(_) | Node::Client { .. } | Node::Administrator { .. },
-                Timer::Raft(_) | Timer::Poll | Timer::Client(_),
+                Node::Founder(_)
+                | Node::Server(_)
+                | Node::Client { .. }
+                | Node::Administrator { .. },
+                Timer::Announce | Timer::Raft(_) | Timer::Poll | Timer::Client(_),
             ) => unreachable!("a node arms the timers of its own role"),
         }
     }
 }
 
 impl Node {
-    /// The replica, if this is a server.
+    /// The replica, if this is a server that is a member of a group.
     #[must_use]
     pub fn replica(&self) -> Option<&Replica> {
         match self {
             Self::Server(replica) => Some(replica),
+            Self::Founder(_) | Self::Client { .. } | Self::Administrator { .. } => None,
+        }
+    }
+
+    /// The founder, if this is a server that belongs to no group yet.
+    #[must_use]
+    pub fn founder(&self) -> Option<&Founder> {
+        match self {
+            Self::Founder(founder) => Some(founder),
+            Self::Server(_) | Self::Client { .. } | Self::Administrator { .. } => None,
+        }
+    }
+
+    /// The state of the node that must survive a crash.
+    #[must_use]
+    pub fn storage(&self) -> Option<Storage> {
+        match self {
+            Self::Founder(founder) => founder.pledge().cloned().map(Storage::Pledge),
+            Self::Server(replica) => Some(Storage::Member(replica.raft.persistent.clone())),
             Self::Client { .. } | Self::Administrator { .. } => None,
         }
     }
+}
+
+fn begin_as_member(
+    setup: &replica::Setup,
+    persistent: Persistent<Command>,
+    fx: &mut Effects,
+) -> Node {
+    let mut replica = Replica::restart(&setup.kind, persistent);
+    server(fx, |fx| replica.on_start(setup, fx));
+    Node::Server(replica)
+}
+
+fn tell_founder(
+    setup: &replica::Setup,
+    node: &mut Node,
+    from: Address,
+    message: Message,
+    fx: &mut Effects,
+) {
+    match (from, message) {
+        (Address::Server(from), Message::Founding(message)) => {
+            step_founder(setup, node, fx, |founding| founding.on_message(from, message));
+        }
+        (Address::Client(from), Message::Migration(migration::Message::Inspect)) => {
+            if let Some(founder) = node.founder() {
+                let holdings = Holdings::none(Health::of_founder(founder), false);
+                fx.send(from, Message::Migration(migration::Message::Holdings(holdings)));
+            }
+        }
+        // A server that belongs to no group has nothing to say about its business.
+        (
+            Address::Server(_) | Address::Client(_),
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Reply(_)
+            | Message::Change(_)
+            | Message::Outcome(_)
+            | Message::Migration(_)
+            | Message::Transaction(_)
+            | Message::Founding(_),
+        ) => {}
+    }
+}
+
+fn step_founder(
+    setup: &replica::Setup,
+    node: &mut Node,
+    fx: &mut Effects,
+    step: impl FnOnce(&mut founding::Step<'_>) -> founding::Outcome,
+) {
+    if let Node::Founder(founder) = node {
+        let founder = founder.clone();
+        *node = found(setup, founder, fx, step);
+    }
+}
+
+/// Takes a step of founding. The node that it leads to is a member if the group is founded.
+fn found(
+    setup: &replica::Setup,
+    mut founder: Founder,
+    fx: &mut Effects,
+    step: impl FnOnce(&mut founding::Step<'_>) -> founding::Outcome,
+) -> Node {
+    let raft::Config { id, incarnation, limits: _ } = setup.raft;
+    let state = &mut founder;
+    let mut founding = founding::Step { id, incarnation, charter: &setup.charter, state };
+    let founding::Outcome { announce, pledged, founded } = step(&mut founding);
+    let announcement = Arc::new(founding.announcement());
+    let storage = match (&founded, founder.pledge()) {
+        (Some(members), _) => Some(Storage::founded(Arc::clone(members))),
+        (None, Some(members)) if pledged => Some(Storage::Pledge(Arc::clone(members))),
+        (None, Some(_) | None) => None,
+    };
+    if let Some(storage) = &storage {
+        fx.persist(storage);
+    }
+    for server in announce {
+        let announcement = founding::Message::Announce(Arc::clone(&announcement));
+        fx.send(server, Message::Founding(announcement));
+    }
+    let Some(members) = founded else { return Node::Founder(founder) };
+    for server in members.others(id) {
+        let founded = founding::Message::Founded(Arc::clone(&members));
+        fx.send(server, Message::Founding(founded));
+    }
+    fx.cancel(Timer::Announce);
+    begin_as_member(setup, Persistent::founded(members), fx)
 }
 
 fn tell_server(
@@ -176,8 +345,11 @@ fn tell_server(
     fx: &mut replica::Effects,
 ) {
     match (from, message) {
-        (Address::Server(from), Message::Raft(message)) if setup.raft.servers.contains(&from) => {
+        (Address::Server(from), Message::Raft(message)) => {
             replica.on_raft(setup, from, message, fx);
+        }
+        (Address::Server(from), Message::Founding(message)) => {
+            replica.on_founding(from, message, fx);
         }
         (Address::Server(from), Message::Migration(message)) => {
             replica.on_migration(setup, from, message, fx);
@@ -192,7 +364,7 @@ fn tell_server(
             replica.on_change(setup, request, fx);
         }
         (Address::Client(from), Message::Migration(message)) => {
-            replica.on_inquiry(from, &message, fx);
+            replica.on_inquiry(setup, from, &message, fx);
         }
         // Not for this role, or not from whom it says: no effect, whoever sent it.
         (
@@ -202,7 +374,8 @@ fn tell_server(
             | Message::Reply(_)
             | Message::Change(_)
             | Message::Outcome(_)
-            | Message::Transaction(_),
+            | Message::Transaction(_)
+            | Message::Founding(_),
         ) => {}
     }
 }
@@ -261,6 +434,7 @@ fn server(fx: &mut Effects, step: impl FnOnce(&mut replica::Effects)) {
     step(&mut inner);
     fx.absorb(
         inner,
+        Storage::Member,
         |message| message,
         |timer| match timer {
             replica::Timer::Raft(timer) => Timer::Raft(timer),
@@ -272,13 +446,14 @@ fn server(fx: &mut Effects, step: impl FnOnce(&mut replica::Effects)) {
 fn client<T>(fx: &mut Effects, step: impl FnOnce(&mut client::Effects<Storage>) -> T) -> T {
     let mut inner = client::Effects::default();
     let given = step(&mut inner);
-    fx.absorb(inner, |message| message, Timer::Client);
+    fx.absorb(inner, |storage| storage, |message| message, Timer::Client);
     given
 }
 
 impl Debug for Node {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Founder(founder) => founder.fmt(f),
             Self::Server(replica) => replica.fmt(f),
             Self::Client { session, done } => write!(f, "{session:?}, {done} done"),
             Self::Administrator { session, done } => write!(f, "{session:?}, {done} done"),

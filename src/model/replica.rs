@@ -3,14 +3,16 @@
 //! The only place that knows both. Requests come in, go through the log, and are applied on every
 //! replica as they are committed; the leader that took a request answers it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
 use crate::effects::Effects as GenericEffects;
+use crate::founding::{self, Announcement, Charter};
+use crate::health::Health;
 use crate::kv::command::Request;
 use crate::machine::Applied;
-use crate::raft::{self, Payload, Persistent, Role};
+use crate::raft::{self, Incarnation, Members, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::controller::Change;
 use crate::shard::holdings::Holdings;
@@ -43,14 +45,27 @@ pub struct Setup {
     pub raft: raft::Config,
     /// What it keeps.
     pub kind: Kind,
+    /// The group that it is configured to belong to. It is looked at while the server belongs to
+    /// none: afterwards the log says who the members are.
+    pub charter: Charter,
 }
 
 impl Setup {
-    /// A replica of the whole store.
-    #[must_use]
-    pub fn store(raft: raft::Config) -> Self {
-        Self { raft, kind: Kind::Store }
+    /// The setup of a replica that is configured to belong to a group of these servers.
+    pub fn new(raft: raft::Config, kind: Kind, servers: impl IntoIterator<Item = NodeId>) -> Self {
+        let servers: BTreeSet<_> = servers.into_iter().collect();
+        let charter = Charter { purpose: kind.purpose(), servers };
+        Self { raft, kind, charter }
     }
+}
+
+/// A disagreement with another server about the membership of the group.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Dispute {
+    /// The other server is not a member, or not in this incarnation: its messages have no effect.
+    Refused(Incarnation),
+    /// The other server belongs to a group with these members: it refuses the messages of this one.
+    RefusedBy(Arc<Members>),
 }
 
 /// How a request stands with a machine.
@@ -73,6 +88,9 @@ pub struct Replica {
     /// A leader's requests for shards that are on their way, the latest of each client: taken up
     /// when a shard has arrived. Forgotten with the leadership; who asked asks again.
     held: BTreeMap<ClientId, Command>,
+    /// Disagreements about the membership, by the other server, for the people who look after the
+    /// cluster. They change nothing of what the replica does.
+    disputes: BTreeMap<NodeId, Dispute>,
 }
 
 /// Most requests that a leader holds for shards on their way.
@@ -92,6 +110,7 @@ impl Replica {
             applied: Index::ZERO,
             accepted: BTreeMap::new(),
             held: BTreeMap::new(),
+            disputes: BTreeMap::new(),
         }
     }
 
@@ -106,7 +125,7 @@ impl Replica {
         }
     }
 
-    /// A message has come in from another server of the group.
+    /// A message of Raft has come in. It has an effect only if it is from a member.
     pub fn on_raft(
         &mut self,
         setup: &Setup,
@@ -114,7 +133,54 @@ impl Replica {
         message: raft::Message<Command>,
         fx: &mut Effects,
     ) {
-        self.raft_step(setup, fx, |raft| raft.on_message(from, message));
+        if self.raft.members().admits(from, message.sender) {
+            self.raft_step(setup, fx, |raft| raft.on_message(from, message));
+        } else {
+            self.refuse(from, message.sender.incarnation, fx);
+        }
+    }
+
+    /// A message about the founding of a group has come in, to a member of one that is founded.
+    pub fn on_founding(&mut self, from: NodeId, message: founding::Message, fx: &mut Effects) {
+        match message {
+            founding::Message::Announce(announcement) => self.on_announce(from, &announcement, fx),
+            founding::Message::Founded(members) => {
+                if members != *self.raft.members() {
+                    self.disputes.insert(from, Dispute::RefusedBy(members));
+                }
+            }
+        }
+    }
+
+    /// A server that belongs to no group asks. A member that has missed the others' pledges learns
+    /// that the group is founded; any other server, that it can not belong to it.
+    fn on_announce(&mut self, from: NodeId, theirs: &Announcement, fx: &mut Effects) {
+        let members = self.raft.members();
+        let is_member = members.incarnation(from) == Some(theirs.incarnation)
+            && theirs.charter == Charter::of(members);
+        if is_member {
+            let members = Arc::clone(members);
+            fx.send(from, Message::Founding(founding::Message::Founded(members)));
+        } else {
+            self.refuse(from, theirs.incarnation, fx);
+        }
+    }
+
+    /// Tells a server that is not a member who the members are, and remembers that it was there.
+    fn refuse(&mut self, from: NodeId, incarnation: Incarnation, fx: &mut Effects) {
+        let members = Arc::clone(self.raft.members());
+        fx.send(from, Message::Founding(founding::Message::Founded(members)));
+        self.disputes.insert(from, Dispute::Refused(incarnation));
+    }
+
+    /// Disagreements about the membership of the group, by the other server.
+    #[must_use]
+    pub fn disputes(&self) -> &BTreeMap<NodeId, Dispute> {
+        &self.disputes
+    }
+
+    pub(crate) fn disputes_mut(&mut self) -> &mut BTreeMap<NodeId, Dispute> {
+        &mut self.disputes
     }
 
     /// A timer has run out.
@@ -243,8 +309,17 @@ impl Replica {
         }
     }
 
-    /// Somebody who is not a server asks. What is applied is committed, so any replica may answer.
-    pub fn on_inquiry(&self, from: ClientId, message: &migration::Message, fx: &mut Effects) {
+    /// A client asks about configurations, or about the server. What is applied is committed, so any
+    /// replica may answer.
+    pub fn on_inquiry(
+        &self,
+        setup: &Setup,
+        from: ClientId,
+        message: &migration::Message,
+        fx: &mut Effects,
+    ) {
+        let health = || Health::of_member(setup.raft.id, self);
+        let leads = self.raft.is_leader();
         let answer = match (&self.machine, message) {
             (Machine::Controller(controller), migration::Message::Ask(num))
                 if controller.latest().num >= *num =>
@@ -252,7 +327,10 @@ impl Replica {
                 migration::Message::Configuration(Arc::clone(controller.latest()))
             }
             (Machine::Group(shards), migration::Message::Inspect) => {
-                migration::Message::Holdings(Holdings::of(shards, self.raft.is_leader()))
+                migration::Message::Holdings(Holdings::of(health(), shards, leads))
+            }
+            (Machine::Store(_) | Machine::Controller(_), migration::Message::Inspect) => {
+                migration::Message::Holdings(Holdings::none(health(), leads))
             }
             // There is none yet, or it is not ours to know.
             (
@@ -262,7 +340,6 @@ impl Replica {
                 | migration::Message::Offer { .. }
                 | migration::Message::Want { .. }
                 | migration::Message::Part { .. }
-                | migration::Message::Inspect
                 | migration::Message::Holdings(_),
             ) => return,
         };
@@ -286,7 +363,7 @@ impl Replica {
         let led = self.raft.is_leader();
         let mut inner = raft::Effects::default();
         step(&mut raft::Step { config: &setup.raft, state: &mut self.raft, fx: &mut inner });
-        fx.absorb(inner, Message::Raft, Timer::Raft);
+        fx.absorb(inner, |persistent| persistent, Message::Raft, Timer::Raft);
         if !self.raft.is_leader() {
             self.accepted.clear();
             self.held.clear();
@@ -395,7 +472,7 @@ impl Replica {
         let entries = self.raft.log().range(self.applied, self.raft.last().index);
         let commands = entries.filter_map(|entry| match &entry.payload {
             Payload::Command(command) => Some(command),
-            Payload::Noop => None,
+            Payload::Noop | Payload::Members(_) => None,
         });
         commands.filter_map(of_kind).collect()
     }
@@ -422,6 +499,9 @@ impl Debug for Replica {
         }
         if !self.held.is_empty() {
             write!(f, " held {:?}", self.held)?;
+        }
+        if !self.disputes.is_empty() {
+            write!(f, " disputes {:?}", self.disputes)?;
         }
         Ok(())
     }

@@ -69,7 +69,8 @@ impl Service for Keys {
             | Message::Change(_)
             | Message::Outcome(_)
             | Message::Migration(_)
-            | Message::Transaction(_) => None,
+            | Message::Transaction(_)
+            | Message::Founding(_) => None,
         }
     }
 }
@@ -111,7 +112,8 @@ impl Service for Administration {
             | Message::Reply(_)
             | Message::Change(_)
             | Message::Migration(_)
-            | Message::Transaction(_) => None,
+            | Message::Transaction(_)
+            | Message::Founding(_) => None,
         }
     }
 }

@@ -5,11 +5,14 @@
 //! The same holds for the servers of one group among several: everybody else knows a group by all
 //! of its servers, and that set has no other names. Groups have names that administrators use, and
 //! keep them. Clients have scripts of their own and keep their names; a client that asks one
-//! server first breaks the symmetry ([`crate::system::Reductions::any_server`]).
+//! server first breaks the symmetry ([`crate::system::Reductions::any_server`]). In every system
+//! that is searched in this way all members are in their first incarnation, so the members that a
+//! log, a pledge or a message names have no other names either.
 
-use crate::node::{Node, Storage};
-use crate::raft::Role;
-use crate::replica::{Answer, Message};
+use crate::founding::Founder;
+use crate::node::Node;
+use crate::raft::{Persistent, Role};
+use crate::replica::{Answer, Command, Message};
 use crate::system::HostState;
 use crate::types::NodeId;
 
@@ -18,11 +21,16 @@ use crate::types::NodeId;
 pub fn host(state: &HostState, rename: &dyn Fn(NodeId) -> NodeId) -> HostState {
     let mut renamed = state.clone();
     if let Node::Server(replica) = &mut renamed.node {
-        storage(&mut replica.raft.persistent, rename);
+        persistent(&mut replica.raft.persistent, rename);
         role(&mut replica.raft.role, rename);
+        let disputes = std::mem::take(replica.disputes_mut()).into_iter();
+        *replica.disputes_mut() = disputes.map(|(other, why)| (rename(other), why)).collect();
     }
-    if let Some(stale) = renamed.stale_storage_mut() {
-        storage(stale, rename);
+    if let Node::Founder(founder) = &mut renamed.node {
+        self::founder(founder, rename);
+    }
+    if let Some(stale) = renamed.stale_member_mut() {
+        persistent(stale, rename);
     }
     renamed
 }
@@ -37,7 +45,8 @@ pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message 
         | Message::Request(_)
         | Message::Change(_)
         | Message::Migration(_)
-        | Message::Transaction(_) => {}
+        | Message::Transaction(_)
+        | Message::Founding(_) => {}
         Message::Outcome(reply) => match &mut reply.answer {
             Answer::Redirect(leader) => *leader = rename(*leader),
             // A refusal names the first of some servers: such are not of the system.
@@ -51,8 +60,21 @@ pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message 
     renamed
 }
 
-fn storage(storage: &mut Storage, rename: &dyn Fn(NodeId) -> NodeId) {
-    storage.vote = storage.vote.map(rename);
+fn persistent(persistent: &mut Persistent<Command>, rename: &dyn Fn(NodeId) -> NodeId) {
+    persistent.vote = persistent.vote.map(rename);
+}
+
+fn founder(founder: &mut Founder, rename: &dyn Fn(NodeId) -> NodeId) {
+    match founder {
+        Founder::Gathering { heard } => {
+            let renamed = std::mem::take(heard).into_iter();
+            *heard = renamed.map(|(server, theirs)| (rename(server), theirs)).collect();
+        }
+        Founder::Pledged { members: _, agreed } => {
+            *agreed = agreed.iter().copied().map(rename).collect();
+        }
+        Founder::Refused { by, refusal: _, pledge: _ } => *by = rename(*by),
+    }
 }
 
 fn role(role: &mut Role, rename: &dyn Fn(NodeId) -> NodeId) {

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use model::actor::{NodeActor, Timing};
 use model::node::Setup;
-use model::raft::{Config, Limits};
+use model::raft::{Config, Incarnation, Limits};
 use model::replica::{self, Kind, Message};
 use model::shard::config::Servers;
 use model::types::NodeId;
@@ -102,9 +102,9 @@ impl Server {
             let (wal, recovered) = Wal::open(disk, SEGMENT).expect("a crash loses no promise");
             (wal, Some(recovered))
         };
-        let (journal, recovery) =
+        let (journal, storage) =
             Durable::new(wal, recovered.as_ref()).expect("this version wrote it");
-        let mut endpoint = Endpoint::new(
+        let endpoint = Endpoint::new(
             wire::Identity {
                 cluster: identity.cluster,
                 id: identity.node,
@@ -116,25 +116,23 @@ impl Server {
             site.cluster.addresses(),
             site.network.attach(self.id, cable.clone(), seed),
         );
-        for (server, incarnation) in recovery.peers {
-            endpoint.peers().bind(server, incarnation);
-        }
         let options = Options { rng: Rng::seeded(seed), ..Options::default() };
-        let storage = Some(recovery.storage);
-        let node = Node::new(self.actor(site), storage, endpoint, journal, options);
+        let actor = self.actor(site, identity.incarnation);
+        let node = Node::new(actor, storage, endpoint, journal, options);
         let handle = node.handle();
         let thread = threads::spawn(&self.id.to_string(), || node.run()).expect("a thread");
         Life { handle, thread, cable, power, failing: false }
     }
 
-    fn actor(&self, site: &Site) -> Observed {
-        let raft =
-            Config { id: self.id, servers: self.peers.iter().collect(), limits: site.limits };
+    fn actor(&self, site: &Site, incarnation: u64) -> Observed {
+        let incarnation = Incarnation(incarnation);
+        let raft = Config { id: self.id, incarnation, limits: site.limits };
+        let setup = replica::Setup::new(raft, self.kind.clone(), self.peers.iter());
         Observed {
             server: self.id,
             kind: self.kind.clone(),
             actor: NodeActor {
-                setup: Setup::Server(replica::Setup { raft, kind: self.kind.clone() }),
+                setup: Setup::Server(setup),
                 servers: site.cluster.node.len() as u16,
                 timing: site.timing.clone(),
             },

@@ -16,6 +16,7 @@ use model::raft::{Entry, Log, Outcome, Payload, Persistent, Position, Rpc};
 use model::replica::{Command as Logged, Kind, Message, Replica};
 use model::shard::config::Configuration;
 use model::types::{ClientId, ConfigNum, Index, NodeId, Term};
+use runtime::hosted::Hosted;
 use stateright::actor::{Actor, Command, Id, Out};
 
 use super::sharding::reached;
@@ -66,6 +67,7 @@ impl Sent {
                 self.replies += 1;
                 self.conflicts += 1;
             }
+            Rpc::AppendEntriesReply(Outcome::Lost(_)) => self.replies += 1,
         }
     }
 }
@@ -144,7 +146,7 @@ impl Observed {
             }
         }
         out.append(&mut sent);
-        let replica = node.replica().expect("a server").clone();
+        let Some(replica) = node.replica().cloned() else { return }; // It belongs to no group yet.
         lock(&self.ledger).enter(self.server, &view.replica, &replica);
         if let Some(config) = reached(&replica.machine)
             && Some(config) != reached(&view.replica.machine)
@@ -171,6 +173,8 @@ fn find(log: &Log<Logged>, request: &Request) -> Option<Position> {
     let holds = |index: &Index| log.get(*index).is_some_and(|entry| entry.payload == payload);
     (1..=log.last_index().0).rev().map(Index).find(holds).and_then(|index| log.position(index))
 }
+
+impl Hosted for Observed {}
 
 impl Actor for Observed {
     type Msg = Message;
@@ -227,7 +231,8 @@ mod tests {
     fn server(term: u64, leads: bool) -> Replica {
         let entry = Entry { term: Term(term), payload: Payload::Noop };
         let log = [entry].into_iter().collect();
-        let raft = State::restart(Persistent { term: Term(term), vote: None, log });
+        let persistent = Persistent { term: Term(term), log, ..Persistent::default() };
+        let raft = State::restart(persistent);
         let mut replica = Replica::restart(&Kind::Store, Persistent::default());
         replica.raft = State { commit: Index(1), ..raft };
         if leads {

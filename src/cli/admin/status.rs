@@ -1,4 +1,4 @@
-//! What there is to say of a cluster's shards: who owns them, what is there, what is on its way.
+//! The state of a cluster: its servers, and who owns its shards and what they hold.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,12 @@ use indicatif::{BinaryBytes, HumanCount};
 use model::shard::config::Configuration;
 use model::shard::holdings::{Holding, Holdings};
 use model::shard::ownership::Phase;
-use model::types::{ConfigNum, GroupId, ShardId};
+use model::types::{ConfigNum, GroupId, NodeId, ShardId};
+use runtime::cluster::Cluster;
+use runtime::inspect;
 use serde::Serialize;
+
+use super::servers::{self, Row};
 
 /// What there is to say of a configuration.
 #[derive(Serialize)]
@@ -72,23 +76,49 @@ struct Shard {
     percent: Option<u64>,
 }
 
-/// What there is to say of a cluster.
+/// The state of a cluster.
 #[derive(Serialize)]
 pub(super) struct Status {
+    /// The shards, if groups share the store.
+    #[serde(flatten)]
+    shards: Option<Shards>,
+    servers: Vec<Row>,
+}
+
+impl Status {
+    /// Puts together what the servers tell, and what the controller has decided if there is one.
+    pub(super) fn of(
+        cluster: &Cluster,
+        config: Option<&Configuration>,
+        told: &BTreeMap<NodeId, Holdings>,
+    ) -> Self {
+        let groups = inspect::groups(cluster, told);
+        let shards = config.map(|config| Shards::of(config, &groups));
+        Self { shards, servers: servers::rows(cluster, told) }
+    }
+
+    pub(super) fn table(&self) -> String {
+        let shards = self.shards.as_ref().map(|shards| shards.table() + "\n").unwrap_or_default();
+        shards + &servers::table(&self.servers)
+    }
+}
+
+/// The shards of a cluster.
+#[derive(Serialize)]
+struct Shards {
     #[serde(flatten)]
     layout: Layout,
     /// Each shard, in order.
     state: Vec<Shard>,
 }
 
-impl Status {
-    /// Puts together what the controller has decided and what the groups tell.
-    pub(super) fn of(config: &Configuration, told: &BTreeMap<GroupId, Holdings>) -> Self {
+impl Shards {
+    fn of(config: &Configuration, told: &BTreeMap<GroupId, Holdings>) -> Self {
         let shard = |(shard, owner): (ShardId, Option<GroupId>)| Shard::of(shard, owner, told);
         Self { layout: Layout::of(config), state: config.assignment.iter().map(shard).collect() }
     }
 
-    pub(super) fn table(&self) -> String {
+    fn table(&self) -> String {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_FULL_CONDENSED);
         table.set_header(["shard", "group", "servers", "state", "keys", "bytes", "from"]);
@@ -159,6 +189,10 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use model::health::Health;
+
     use super::*;
 
     fn holdings(shards: &[(u16, Phase, u64)]) -> Holdings {
@@ -169,7 +203,8 @@ mod tests {
             bytes,
         };
         let shards = shards.iter().map(holding).collect();
-        Holdings { config: ConfigNum(2), leads: true, shards }
+        let server = Health::Founding { heard: BTreeSet::new(), pledge: None };
+        Holdings { server, config: ConfigNum(2), leads: true, shards }
     }
 
     #[test]

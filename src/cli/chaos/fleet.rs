@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use checks::recorded::logs::Logs;
+use model::node::Storage;
 use model::raft::Log;
 use model::replica::Command;
 use model::types::NodeId;
@@ -198,7 +199,9 @@ impl Fleet {
 fn read_log(server: u16, data: &Path) -> Result<Log<Command>, Trouble> {
     let read = || -> Result<Log<Command>, Box<dyn std::error::Error>> {
         let (wal, recovered) = Wal::open(Box::new(RealDisk::open(data)?), LOG)?;
-        Ok(Durable::new(wal, Some(&recovered))?.1.storage.log)
+        let storage = Durable::new(wal, Some(&recovered))?.1;
+        let member = storage.as_ref().and_then(Storage::member);
+        Ok(member.ok_or("it belongs to no group")?.log.clone())
     };
     read().map_err(|error| Trouble::Server(format!("n{server}: its log cannot be read: {error}")))
 }

@@ -1,4 +1,4 @@
-//! Where participants are: servers by configuration, clients by what they last sent.
+//! Addresses of participants: configured servers by configuration, others by what they last sent.
 
 use crate::wire::FIRST_CLIENT;
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +16,9 @@ const GENERATION: usize = 1 << 15;
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     servers: BTreeMap<u64, SocketAddr>,
+    /// Servers that the configuration does not know, such as one with a newer configuration. Their
+    /// numbers bound how many there are.
+    strangers: BTreeMap<u64, SocketAddr>,
     young: HashMap<u64, SocketAddr>,
     old: HashMap<u64, SocketAddr>,
 }
@@ -25,17 +28,13 @@ impl Routes {
         Self { servers: servers.into_iter().collect(), ..Self::default() }
     }
 
-    pub(super) fn servers(&self) -> impl Iterator<Item = u64> {
-        self.servers.keys().copied()
-    }
-
     pub(super) fn set_server(&mut self, server: u64, address: SocketAddr) {
         self.servers.insert(server, address);
     }
 
     pub(super) fn get(&self, id: u64) -> Option<SocketAddr> {
         if id < FIRST_CLIENT {
-            return self.servers.get(&id).copied();
+            return self.servers.get(&id).or_else(|| self.strangers.get(&id)).copied();
         }
         self.young.get(&id).or_else(|| self.old.get(&id)).copied()
     }
@@ -44,6 +43,9 @@ impl Routes {
     /// configuration says.
     pub(super) fn learn(&mut self, id: u64, address: SocketAddr) {
         if id < FIRST_CLIENT {
+            if !self.servers.contains_key(&id) {
+                self.strangers.insert(id, address);
+            }
             return;
         }
         if self.young.len() >= GENERATION && !self.young.contains_key(&id) {
@@ -70,7 +72,8 @@ mod tests {
         routes.learn(FIRST_CLIENT, address(13));
         routes.learn(FIRST_CLIENT, address(14));
         assert_eq!(routes.get(1), Some(address(10)));
-        assert_eq!(routes.get(2), None);
+        assert_eq!(routes.get(2), Some(address(12)));
+        assert_eq!(routes.get(3), None);
         assert_eq!(routes.get(FIRST_CLIENT), Some(address(14)));
     }
 

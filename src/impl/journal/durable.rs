@@ -2,9 +2,13 @@
 //!
 //! | record | index | term | payload |
 //! |---|---|---|---|
-//! | state | | the current term | the vote, encoded |
+//! | pledge | | | the members that the server has pledged itself to, encoded |
 //! | entry | its index | its term | what it carries, encoded |
-//! | peer | a server | its incarnation | |
+//! | state | | the current term | the vote, encoded |
+//! | lost | the index of the lost entry | | |
+//!
+//! A new log holds nothing until the server pledges itself to found a group. Its first entry, at
+//! index 0, names the members of the group; a log that begins with another entry is refused.
 //!
 //! An entry record takes the place of every entry from its index on: Raft removes entries only to
 //! put another in their place [Raft §5.3], so nothing needs to be erased on disk.
@@ -13,12 +17,12 @@
 //! on disk, from the end: where two logs agree in index and term they agree on everything before
 //! (the Log Matching Property).
 
-use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::node::Storage;
-use model::raft::{Entry, Payload};
+use model::raft::{Entry, Log, Members, Payload, Persistent};
 use model::replica::Command;
 use model::types::{Index, NodeId, Term};
 
@@ -31,7 +35,8 @@ use crate::wire::codec;
 
 const STATE: u8 = 1;
 const ENTRY: u8 = 2;
-const PEER: u8 = 3;
+const PLEDGE: u8 = 4;
+const LOST: u8 = 5;
 
 /// How long a batch may stay without proof that it was acknowledged. See `docs/wal.md`.
 const SEAL_AFTER: Duration = Duration::from_secs(1);
@@ -39,22 +44,16 @@ const SEAL_AFTER: Duration = Duration::from_secs(1);
 /// A journal on disk.
 pub struct Durable {
     wal: Wal,
+    /// Whether the pledge is on disk.
+    pledged: bool,
     term: Term,
     vote: Option<NodeId>,
-    /// The term of each entry on disk, from index 1.
+    lost: Option<Index>,
+    /// The term of each entry on disk, from index 0. It is empty until the group is founded.
     terms: Vec<Term>,
     /// When the last batch was synced, until it is sealed.
     unsealed_since: Option<Instant>,
     scratch: Vec<u8>,
-}
-
-/// What a journal holds when it is opened.
-#[derive(Debug)]
-pub struct Recovery {
-    /// The state saved last.
-    pub storage: Storage,
-    /// The servers met, with their incarnations.
-    pub peers: BTreeMap<u64, u64>,
 }
 
 /// A record is intact and makes no sense.
@@ -76,33 +75,83 @@ impl Durable {
     /// # Errors
     ///
     /// When a record is intact and still makes no sense: another program's, or a newer version's.
-    pub fn new(wal: Wal, recovered: Option<&Recovered>) -> Result<(Self, Recovery), Meaningless> {
+    ///
+    /// Returns the journal, and the state saved last, if any was.
+    pub fn new(
+        wal: Wal,
+        recovered: Option<&Recovered>,
+    ) -> Result<(Self, Option<Storage>), Meaningless> {
         let records = recovered.map_or(&[][..], |recovered| &recovered.records);
-        let recovery = replay(records)?;
-        let journal = Self {
+        let storage = replay(records)?;
+        let mut journal = Self {
             wal,
-            term: recovery.storage.term,
-            vote: recovery.storage.vote,
-            terms: recovery.storage.log.iter().map(|entry| entry.term).collect(),
+            pledged: storage.is_some(),
+            term: Term::default(),
+            vote: None,
+            lost: None,
+            terms: Vec::new(),
             unsealed_since: None,
             scratch: Vec::new(),
         };
-        Ok((journal, recovery))
+        if let Some(Storage::Member(Persistent { term, vote, log, lost })) = &storage {
+            (journal.term, journal.vote, journal.lost) = (*term, *vote, *lost);
+            let founding = log.get(Index::ZERO).into_iter();
+            journal.terms = founding.chain(log.iter()).map(|entry| entry.term).collect();
+        }
+        Ok((journal, storage))
     }
 
-    /// How many of `storage`'s entries are on disk already.
-    fn agreed(&self, storage: &Storage) -> Index {
-        let mut index = Index(self.terms.len() as u64).min(storage.log.last_index());
-        while index > Index::ZERO
-            && self.on_disk(index) != storage.log.position(index).map(|p| p.term)
-        {
+    /// The index of the last entry that is on disk already; `None` if the log is not begun.
+    fn agreed(&self, log: &Log<Command>) -> Option<Index> {
+        let mut index = Index(self.terms.len().checked_sub(1)? as u64).min(log.last_index());
+        while index > Index::ZERO && self.on_disk(index) != log.position(index).map(|p| p.term) {
             index = index.previous();
         }
-        index
+        Some(index)
     }
 
     fn on_disk(&self, index: Index) -> Option<Term> {
-        self.terms.get(index.0 as usize - 1).copied()
+        self.terms.get(index.0 as usize).copied()
+    }
+
+    fn save_pledge(&mut self, members: &Arc<Members>) -> io::Result<()> {
+        if self.pledged {
+            return Ok(()); // A server pledges itself once.
+        }
+        self.pledged = true;
+        encode(members, &mut self.scratch)?;
+        self.append(PLEDGE, 0, 0)
+    }
+
+    fn save_member(&mut self, saved: &Persistent<Command>) -> io::Result<()> {
+        let Persistent { term, vote, log, lost } = saved;
+        let agreed = self.agreed(log);
+        if agreed.is_none() {
+            self.save_entry(log.get(Index::ZERO), Index::ZERO)?;
+        }
+        if (self.term, self.vote) != (*term, *vote) {
+            (self.term, self.vote) = (*term, *vote);
+            encode(vote, &mut self.scratch)?;
+            self.append(STATE, 0, term.0)?;
+        }
+        if self.lost != *lost {
+            self.lost = *lost;
+            self.scratch.clear();
+            self.append(LOST, lost.unwrap_or_default().0, 0)?;
+        }
+        let agreed = agreed.unwrap_or_default();
+        self.terms.truncate(agreed.next().0 as usize);
+        for (index, entry) in (agreed.next().0..).zip(log.range(agreed, log.last_index())) {
+            self.save_entry(Some(entry), Index(index))?;
+        }
+        Ok(())
+    }
+
+    fn save_entry(&mut self, entry: Option<&Entry<Command>>, index: Index) -> io::Result<()> {
+        let Some(entry) = entry else { return Ok(()) };
+        encode(&entry.payload, &mut self.scratch)?;
+        self.terms.push(entry.term);
+        self.append(ENTRY, index.0, entry.term.0)
     }
 
     fn append(&mut self, kind: u8, index: u64, term: u64) -> io::Result<()> {
@@ -113,19 +162,10 @@ impl Durable {
 
 impl Journal<Storage> for Durable {
     fn save(&mut self, storage: &Storage) -> io::Result<()> {
-        if (self.term, self.vote) != (storage.term, storage.vote) {
-            (self.term, self.vote) = (storage.term, storage.vote);
-            encode(&storage.vote, &mut self.scratch)?;
-            self.append(STATE, 0, storage.term.0)?;
+        match storage {
+            Storage::Pledge(members) => self.save_pledge(members),
+            Storage::Member(persistent) => self.save_member(persistent),
         }
-        let agreed = self.agreed(storage);
-        self.terms.truncate(agreed.0 as usize);
-        for entry in storage.log.range(agreed, storage.log.last_index()) {
-            encode(&entry.payload, &mut self.scratch)?;
-            self.terms.push(entry.term);
-            self.append(ENTRY, self.terms.len() as u64, entry.term.0)?;
-        }
-        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -146,11 +186,6 @@ impl Journal<Storage> for Durable {
         self.unsealed_since = None;
         self.wal.seal().map_err(io::Error::other)
     }
-
-    fn meet(&mut self, server: u64, incarnation: u64) -> io::Result<()> {
-        self.scratch.clear();
-        self.append(PEER, server, incarnation)
-    }
 }
 
 /// Encodes a payload; the log itself bounds how large it may be.
@@ -160,44 +195,62 @@ fn encode<T: Serialize>(value: &T, into: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// Puts the state together from its records.
-fn replay(records: &[Record<Vec<u8>>]) -> Result<Recovery, Meaningless> {
-    let mut storage = Storage::default();
-    let mut peers = BTreeMap::new();
+fn replay(records: &[Record<Vec<u8>>]) -> Result<Option<Storage>, Meaningless> {
+    let mut storage = None;
     for (number, record) in records.iter().enumerate() {
         let understood = match record.kind {
-            STATE => replay_state(&mut storage, record),
-            ENTRY => replay_entry(&mut storage, record),
-            PEER => {
-                peers.insert(record.index, record.term);
-                Some(())
-            }
+            PLEDGE => replay_pledge(&mut storage, record),
+            ENTRY if record.index == 0 => replay_founding(&mut storage, record),
+            STATE | ENTRY | LOST => match &mut storage {
+                Some(Storage::Member(persistent)) => replay_member(persistent, record),
+                Some(Storage::Pledge(_)) | None => None, // The members come first.
+            },
             _ => None,
         };
         understood.ok_or(Meaningless { record: number + 1, kind: record.kind })?;
     }
-    Ok(Recovery { storage, peers })
+    Ok(storage)
 }
 
-fn replay_state(storage: &mut Storage, record: &Record<Vec<u8>>) -> Option<()> {
-    storage.term = Term(record.term);
-    storage.vote = codec::decode(&record.payload).ok()?;
-    Some(())
+fn replay_pledge(storage: &mut Option<Storage>, record: &Record<Vec<u8>>) -> Option<()> {
+    let members = codec::decode(&record.payload).ok()?;
+    storage.replace(Storage::Pledge(members)).is_none().then_some(())
 }
 
-fn replay_entry(storage: &mut Storage, record: &Record<Vec<u8>>) -> Option<()> {
-    let index = Index(record.index);
-    if index == Index::ZERO || index > storage.log.last_index().next() {
-        return None; // A hole in the log.
+fn replay_founding(storage: &mut Option<Storage>, record: &Record<Vec<u8>>) -> Option<()> {
+    match (codec::decode(&record.payload).ok()?, &storage) {
+        (Payload::<Command>::Members(members), Some(Storage::Pledge(_)) | None) => {
+            *storage = Some(Storage::founded(members));
+            Some(())
+        }
+        (Payload::Members(_) | Payload::Noop | Payload::Command(_), _) => None,
     }
-    let payload: Payload<Command> = codec::decode(&record.payload).ok()?;
-    storage.log.truncate(index);
-    storage.log.push(Entry { term: Term(record.term), payload });
+}
+
+fn replay_member(persistent: &mut Persistent<Command>, record: &Record<Vec<u8>>) -> Option<()> {
+    match record.kind {
+        STATE => {
+            persistent.term = Term(record.term);
+            persistent.vote = codec::decode(&record.payload).ok()?;
+        }
+        LOST => persistent.lost = Some(Index(record.index)),
+        _ => {
+            let (log, index) = (&mut persistent.log, Index(record.index));
+            if index > log.last_index().next() {
+                return None; // A hole in the log.
+            }
+            let payload = codec::decode(&record.payload).ok()?;
+            log.truncate(index);
+            log.push(Entry { term: Term(record.term), payload });
+        }
+    }
     Some(())
 }
 
 #[cfg(test)]
 mod tests {
     use model::kv::command::{Op, Request};
+    use model::raft::{Incarnation, Purpose};
     use model::types::{ClientId, RequestId};
     use quickcheck::quickcheck;
 
@@ -212,8 +265,20 @@ mod tests {
         Entry { term: Term(term), payload: Payload::Command(Command::Request(request)) }
     }
 
+    fn members() -> Arc<Members> {
+        let servers = (0..3).map(|id| (NodeId(id), Incarnation(u64::from(id) + 7)));
+        Members::new(Purpose::Store, servers.collect()).into()
+    }
+
+    /// The state of a member whose log has these entries.
+    fn member(term: u64, entries: impl IntoIterator<Item = Entry<Command>>) -> Persistent<Command> {
+        let mut log = Log::founded(members());
+        entries.into_iter().for_each(|entry| log.push(entry));
+        Persistent { term: Term(term), log, ..Persistent::default() }
+    }
+
     /// Saves the states one after the other, loses what was not synced, and opens again.
-    fn reopen(states: &[Storage]) -> Recovery {
+    fn reopen(states: &[Storage]) -> Option<Storage> {
         let disk = MemoryDisk::new(512);
         let wal = Wal::create(disk.attach(), IDENTITY, Options::default()).unwrap();
         let (mut journal, _) = Durable::new(wal, None).unwrap();
@@ -230,8 +295,8 @@ mod tests {
     quickcheck! {
         /// Each step adds entries of a new term after keeping some of the old ones, as Raft does.
         fn recovers_what_was_saved_last(steps: Vec<(u8, u8)>) -> bool {
-            let mut state = Storage::default();
-            let mut states = vec![];
+            let mut state = member(0, []);
+            let mut states = vec![Storage::Pledge(members()), Storage::Member(state.clone())];
             let mut number = 0;
             for (keep, add) in steps {
                 state.term = state.term.next();
@@ -245,24 +310,52 @@ mod tests {
                 // A log that only became shorter is not Raft's: it removes entries to replace them.
                 number += 1;
                 state.log.push(entry(state.term.0, number));
-                states.push(state.clone());
+                states.push(Storage::Member(state.clone()));
             }
-            states.is_empty() || reopen(&states).storage == state
+            reopen(&states) == states.pop()
         }
     }
 
     #[test]
     fn entries_that_are_replaced_do_not_come_back() {
-        let old: Storage = Storage {
-            term: Term(1),
-            vote: Some(NodeId(0)),
-            log: [entry(1, 1), entry(1, 2), entry(1, 3)].into_iter().collect(),
+        let old = member(1, [entry(1, 1), entry(1, 2), entry(1, 3)]);
+        let old = Persistent { vote: Some(NodeId(0)), ..old };
+        let new = Storage::Member(member(2, [entry(1, 1), entry(2, 4)]));
+        assert_eq!(reopen(&[Storage::Member(old), new.clone()]), Some(new));
+    }
+
+    #[test]
+    fn founding_and_loss_are_remembered() {
+        assert_eq!(reopen(&[]), None);
+        let pledge = Storage::Pledge(members());
+        assert_eq!(reopen(&[pledge.clone()]), Some(pledge.clone()));
+        let member = member(0, []);
+        assert_eq!(
+            reopen(&[pledge, Storage::Member(member.clone())]),
+            Some(Storage::Member(member.clone()))
+        );
+        let lost = Storage::Member(Persistent { lost: Some(Index(4)), ..member.clone() });
+        assert_eq!(reopen(&[Storage::Member(member), lost.clone()]), Some(lost));
+    }
+
+    #[test]
+    fn log_that_does_not_begin_with_its_members_is_refused() {
+        let record = |kind, index, term, payload| Record { kind, index, term, payload };
+        let encoded = |payload: Payload<Command>| {
+            let mut bytes = Vec::new();
+            encode(&payload, &mut bytes).unwrap();
+            bytes
         };
-        let new = Storage {
-            term: Term(2),
-            vote: None,
-            log: [entry(1, 1), entry(2, 4)].into_iter().collect(),
-        };
-        assert_eq!(reopen(&[old, new.clone()]).storage, new);
+        let founding = || record(ENTRY, 0, 0, encoded(Payload::Members(members())));
+        assert!(replay(&[founding()]).is_ok());
+        for records in [
+            vec![record(ENTRY, 1, 1, encoded(Payload::Noop))],
+            vec![record(ENTRY, 0, 0, encoded(Payload::Noop))],
+            vec![record(STATE, 0, 1, vec![0])],
+            vec![founding(), founding()],
+            vec![founding(), record(ENTRY, 2, 1, encoded(Payload::Noop))],
+        ] {
+            assert!(replay(&records).is_err(), "{records:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 mod durable;
 
-pub use durable::{Durable, Meaningless, Recovery};
+pub use durable::{Durable, Meaningless};
 
 use std::io;
 
@@ -42,20 +42,6 @@ pub trait Journal<S> {
     ///
     /// When it cannot be closed in good order. All that was synced is still there.
     fn close(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Accepts that `server` was first met as `incarnation`, to be handed back to
-    /// [`Peers::bind`](crate::wire::Peers::bind) after a restart.
-    ///
-    /// Called before the first message of that incarnation has any effect outside, and followed by
-    /// a sync. The default forgets, which is right only where a restart forgets everything.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written; the node stops.
-    fn meet(&mut self, server: u64, incarnation: u64) -> io::Result<()> {
-        let _ = (server, incarnation);
         Ok(())
     }
 }

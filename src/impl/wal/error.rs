@@ -25,7 +25,10 @@ pub enum WalError {
     #[error("the log failed earlier and takes nothing more; restart the process to recover")]
     Poisoned,
     /// There is no log: a first start that was not asked for, or a wiped or wrong directory.
-    #[error("the data directory holds no log; restore it, or ask explicitly for a first start")]
+    #[error(
+        "the data directory holds no log; start a server that is new with --first-start; one that \
+         has run before has lost its disk, and its group will refuse it under its number"
+    )]
     Empty,
     /// A first start was asked for where something already is.
     #[error("the data directory already holds {file}; open it, or create in an empty directory")]
@@ -37,13 +40,19 @@ pub enum WalError {
     #[error("the data directory is locked by another process; stop that process first")]
     Locked,
     /// The log is known to go on in a file that is not there.
-    #[error("log segment {file} is missing; restore it, or replace this replica by a new one")]
+    #[error(
+        "log segment {file} is missing; put the file back, or leave this server stopped: its group \
+         goes on while a majority of the members runs"
+    )]
     Missing {
         /// The absent file.
         file: String,
     },
     /// Bytes are damaged that were once durable, so records that were promised may be lost.
-    #[error("{file} is corrupt at byte {offset}: {reason}; replace this replica by a new one")]
+    #[error(
+        "{file} is corrupt at byte {offset}: {reason}; leave this server stopped: its group goes \
+         on while a majority of the members runs"
+    )]
     Corrupt {
         /// The damaged file.
         file: String,

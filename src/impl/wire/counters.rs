@@ -23,10 +23,8 @@ pub enum Rejected {
     Tag,
     /// The payload is not a sequence of well-formed records.
     Record,
-    /// The sender is neither a configured server nor in the range of clients.
+    /// The sender's number is the receiver's own, or neither a server's nor a client's.
     Source,
-    /// A server that is known by another incarnation: its disk was replaced.
-    Incarnation,
     /// A part of a message above the size limit, or a message in too many pieces.
     Limit,
     /// A message whose parts do not make the message that was sent.
@@ -37,7 +35,7 @@ pub enum Rejected {
 
 impl Rejected {
     /// Every reason, in the order in which the checks are made.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::Short,
         Self::Magic,
         Self::Version,
@@ -48,7 +46,6 @@ impl Rejected {
         Self::Tag,
         Self::Record,
         Self::Source,
-        Self::Incarnation,
         Self::Limit,
         Self::Digest,
         Self::Undecodable,

@@ -23,7 +23,7 @@ pub use chunk::Assembly;
 pub use counters::{Counters, Rejected};
 pub use frame::{Identity, Key};
 pub use opener::Opener;
-pub use peers::{FIRST_CLIENT, Peers, Sender};
+pub use peers::{FIRST_CLIENT, Sender};
 pub use sealer::{Refused, Sealer, Sent};
 
 use std::time::Duration;

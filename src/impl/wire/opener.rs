@@ -4,7 +4,7 @@ use super::chunk::Assembler;
 use super::codec::decode;
 use super::counters::{Counters, Rejected};
 use super::frame::{self, Identity, Key};
-use super::peers::{FIRST_CLIENT, Peers, Sender};
+use super::peers::Sender;
 use super::record::{Record, records, well_formed};
 use super::{Limits, STREAMS};
 use serde::de::DeserializeOwned;
@@ -14,21 +14,16 @@ use serde::de::DeserializeOwned;
 pub struct Opener {
     identity: Identity,
     key: Key,
-    peers: Peers,
     assembler: Assembler,
     counters: Counters,
 }
 
 impl Opener {
-    /// An opener for datagrams to `identity` from `peers`, made with `key`.
-    pub fn new(identity: Identity, key: Key, limits: Limits, mut peers: Peers) -> Self {
-        if identity.id < FIRST_CLIENT {
-            // Nobody else may use this server's own number.
-            peers.bind(identity.id, identity.incarnation);
-        }
+    /// An opener for datagrams to `identity`, made with `key`.
+    pub fn new(identity: Identity, key: Key, limits: Limits) -> Self {
         let limits = limits.legal();
         let assembler = Assembler::new(key.derive(STREAMS), limits.max_message, limits.assembly);
-        Self { identity, key, peers, assembler, counters: Counters::default() }
+        Self { identity, key, assembler, counters: Counters::default() }
     }
 
     /// Hands each message in `datagram` to `deliver` and tells who sent it.
@@ -61,24 +56,21 @@ impl Opener {
         Ok(sender)
     }
 
-    /// The servers that may speak.
-    pub fn peers(&mut self) -> &mut Peers {
-        &mut self.peers
-    }
-
     /// What was let in and turned away so far.
     pub fn counters(&self) -> Counters {
         Counters { evicted: self.assembler.evicted(), ..self.counters }
     }
 
-    fn admit<'a>(&mut self, datagram: &'a [u8]) -> Result<(Sender, &'a [u8]), Rejected> {
+    fn admit<'a>(&self, datagram: &'a [u8]) -> Result<(Sender, &'a [u8]), Rejected> {
         let opened = frame::open(datagram, &self.identity, self.key)?;
         if !well_formed(opened.payload) {
             return Err(Rejected::Record);
         }
         let sender = Sender { source: opened.source, incarnation: opened.incarnation };
-        // Last, since it remembers whom it admits.
-        self.peers.admit(sender)?;
+        // Another process with this participant's number has none of its own.
+        if !sender.is_legal() || sender.source == self.identity.id {
+            return Err(Rejected::Source);
+        }
         Ok((sender, opened.payload))
     }
 

@@ -110,7 +110,8 @@ impl Promised {
             Payload::Command(
                 Command::Change(_) | Command::Migration(_) | Command::Transaction(_),
             )
-            | Payload::Noop => None,
+            | Payload::Noop
+            | Payload::Members(_) => None,
         }))
     }
 }

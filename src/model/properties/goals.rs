@@ -19,6 +19,9 @@ macro_rules! goal {
         Reads::Host(|host| reached(stringify!($name), server(host).is_some_and($name)))
     };
     (@reads Host $name:ident) => { Reads::Host(|host| reached(stringify!($name), $name(host))) };
+    (@reads HostPair $name:ident) => {
+        Reads::Pair(|a, b| reached(stringify!($name), $name(a, b)))
+    };
     (@reads Pair $name:ident) => {
         Reads::Pair(|a, b| {
             let pair = server(a).zip(server(b)).filter(|(a, b)| are_peers(*a, *b));
@@ -193,6 +196,7 @@ fn conflict_settled(state: &SystemState) -> bool {
         Some(raft::Message {
             term,
             rpc: Rpc::AppendEntriesReply(Outcome::Conflict { rejected, .. }),
+            ..
         }) => leader(envelope.dst).is_some_and(|leader| {
             let from = NodeId(usize::from(envelope.src) as u16);
             leader.raft.term() == *term
@@ -271,7 +275,7 @@ fn client(host: &HostState) -> Option<(usize, bool)> {
     match &host.node {
         Node::Client { session, done } => Some((*done, session.pending().is_some())),
         Node::Administrator { session, done } => Some((*done, session.pending().is_some())),
-        Node::Server(_) => None,
+        Node::Founder(_) | Node::Server(_) => None,
     }
 }
 

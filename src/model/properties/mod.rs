@@ -7,11 +7,12 @@
 //! reported by name. A goal is a state that a check must reach: a check that cannot show what it is
 //! about proves nothing.
 //!
-//! The codes P1 to P22 are those of `docs/checking.md`.
+//! The codes P1 to P23 are those of `docs/checking.md`.
 
 pub mod changes;
 pub mod clients;
 pub mod goals;
+pub mod membership;
 pub mod progress;
 pub mod raft;
 pub mod shard_goals;
@@ -224,5 +225,12 @@ fn kept(host: &HostState, property: &str) -> Holds {
 /// Every promise, in the order of the codes.
 #[must_use]
 pub fn promises() -> Vec<Property> {
-    [raft::PROMISES, clients::PROMISES, shards::PROMISES, transactions::PROMISES].concat()
+    [
+        raft::PROMISES,
+        membership::PROMISES,
+        clients::PROMISES,
+        shards::PROMISES,
+        transactions::PROMISES,
+    ]
+    .concat()
 }

@@ -66,8 +66,13 @@ pub fn has_room(scope: &Scope, hosts: &[&HostState]) -> bool {
 #[must_use]
 pub fn is_fault(timer: &Timer) -> bool {
     match timer {
-        Timer::Restart => true,
-        Timer::Node(node::Timer::Raft(_) | node::Timer::Poll | node::Timer::Client(_)) => false,
+        Timer::Restart | Timer::LoseDisk => true,
+        Timer::Node(
+            node::Timer::Announce
+            | node::Timer::Raft(_)
+            | node::Timer::Poll
+            | node::Timer::Client(_),
+        ) => false,
     }
 }
 
@@ -85,7 +90,7 @@ fn remaining(scope: &Scope, hosts: &[&HostState]) -> usize {
     let all = changes + scope.clients.iter().map(Vec::len).sum::<usize>();
     let done = |host: &&HostState| match &host.node {
         Node::Client { done, .. } | Node::Administrator { done, .. } => *done,
-        Node::Server(_) => 0,
+        Node::Founder(_) | Node::Server(_) => 0,
     };
     all - hosts.iter().map(done).sum::<usize>()
 }

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use super::{Holds, Property, Server, groups, promise, step};
-use crate::raft::{Log, quorum};
+use crate::raft::Log;
 use crate::system::HostState;
 use crate::types::Index;
 use crate::violation::demand;
@@ -97,15 +97,18 @@ fn leads_completely((host, server): Server<'_>, (_, leader): Server<'_>) -> Hold
 /// Finds a broken log long before an acknowledged write is missing.
 pub fn quorum_durability(hosts: &[&HostState]) -> Holds {
     for group in groups(hosts).values() {
-        let count = group.len();
         for (host, server) in group {
             let committed = host.known_committed(server);
+            let members = server.raft.members();
             let holders = group
                 .iter()
-                .filter(|(host, _)| host.durable().is_some_and(|d| d.log.contains(committed)))
+                .filter(|(host, _)| host.durable_log().is_some_and(|log| log.contains(committed)))
                 .count();
-            demand("quorum_durability", holders >= quorum::majority(count), || {
-                format!("{committed:?} is committed and on {holders} of {count} disks")
+            // Whether the others held it before their disks were lost, nobody can tell.
+            let lost = members.count() - group.len();
+            demand("quorum_durability", holders + lost >= members.majority(), || {
+                let count = members.count();
+                format!("{committed:?} is committed and on {holders} of {count} disks, {lost} lost")
             })?;
         }
     }
@@ -117,7 +120,7 @@ fn view_of_disk(host: &HostState, mut hasher: &mut dyn Hasher) {
     let Some(replica) = host.node.replica() else { return };
     replica.machine.group().hash(&mut hasher);
     host.known_committed(replica).hash(&mut hasher);
-    host.durable().map(|durable| &durable.log).hash(&mut hasher);
+    host.durable_log().hash(&mut hasher);
 }
 
 /// "If a server has applied a log entry at a given index to its state machine, no other server will

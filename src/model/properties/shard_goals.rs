@@ -67,7 +67,7 @@ fn shards<'a>((_, server): Server<'a>) -> Option<&'a Shards> {
 fn committed<'a>((_, server): Server<'a>) -> impl Iterator<Item = &'a Command> {
     server.raft.committed().filter_map(|entry| match &entry.payload {
         Payload::Command(command) => Some(command),
-        Payload::Noop => None,
+        Payload::Noop | Payload::Members(_) => None,
     })
 }
 
@@ -192,7 +192,8 @@ fn wanted_early(state: &SystemState) -> bool {
         | Message::Reply(_)
         | Message::Change(_)
         | Message::Outcome(_)
-        | Message::Transaction(_) => false,
+        | Message::Transaction(_)
+        | Message::Founding(_) => false,
     })
 }
 

@@ -72,7 +72,8 @@ fn entries<'a>((_, server): Server<'a>) -> impl Iterator<Item = &'a Entry> {
     server.raft.committed().filter_map(|entry| match &entry.payload {
         Payload::Command(Command::Transaction(entry)) => Some(&**entry),
         Payload::Command(Command::Request(_) | Command::Change(_) | Command::Migration(_))
-        | Payload::Noop => None,
+        | Payload::Noop
+        | Payload::Members(_) => None,
     })
 }
 

@@ -7,6 +7,9 @@ use crate::types::NodeId;
 
 impl<C: Command> Step<'_, C> {
     pub(super) fn on_election_timeout(&mut self) {
+        if self.state.persistent.lost.is_some() {
+            return; // A server that has lost entries takes no part in elections.
+        }
         match self.state.role {
             Role::Follower { .. } | Role::Candidate { .. } => self.become_candidate(),
             // A leader cancels the timer; a host may still have it in hand.
@@ -23,7 +26,7 @@ impl<C: Command> Step<'_, C> {
         self.state.role = Role::Candidate { votes: BTreeSet::from([self.config.id]) };
         self.persist();
         let last = self.state.last();
-        for peer in self.config.peers() {
+        for peer in self.peers() {
             self.send(peer, Rpc::RequestVote { last });
         }
         self.fx.arm(Timer::Election);
@@ -53,8 +56,8 @@ impl<C: Command> Step<'_, C> {
     pub(super) fn on_vote(&mut self, from: NodeId) {
         match &mut self.state.role {
             Role::Candidate { votes } => {
-                // Only members count, and each once.
-                if self.config.servers.contains(&from) && votes.insert(from) {
+                // Each member counts once.
+                if votes.insert(from) {
                     self.try_become_leader();
                 }
             }
@@ -64,7 +67,7 @@ impl<C: Command> Step<'_, C> {
 
     fn try_become_leader(&mut self) {
         match &self.state.role {
-            Role::Candidate { votes } if votes.len() >= self.config.majority() => {
+            Role::Candidate { votes } if votes.len() >= self.state.members().majority() => {
                 self.become_leader();
             }
             Role::Candidate { .. } | Role::Follower { .. } | Role::Leader { .. } => {}
@@ -76,14 +79,14 @@ impl<C: Command> Step<'_, C> {
     fn become_leader(&mut self) {
         let next = self.state.last().index.next();
         let progress: BTreeMap<_, _> =
-            self.config.peers().map(|peer| (peer, Progress::probe(next))).collect();
+            self.peers().into_iter().map(|peer| (peer, Progress::probe(next))).collect();
         self.state.role = Role::Leader { progress };
         let term = self.state.term();
         self.state.persistent.log.push(Entry { term, payload: Payload::Noop });
         self.persist();
         self.fx.cancel(Timer::Election);
         self.fx.arm(Timer::Heartbeat);
-        for peer in self.config.peers() {
+        for peer in self.peers() {
             self.send_append_entries(peer);
         }
         self.try_commit();

@@ -16,6 +16,7 @@ pub struct Summary {
     commit: Index,
     last: Position,
     committed: Position,
+    lost: Option<Index>,
     leader: bool,
     matched: Vec<Index>,
 }
@@ -30,6 +31,7 @@ impl Summary {
             commit: state.commit,
             last: state.last(),
             committed: state.log().position(state.commit).unwrap_or_default(),
+            lost: state.persistent.lost,
             leader: state.is_leader(),
             matched: matched(state).collect(),
         }
@@ -44,7 +46,10 @@ impl Summary {
     /// Whether `after` is the persistent state that was there before the step.
     #[must_use]
     pub fn is_durably<C: Command>(&self, after: &Persistent<C>) -> bool {
-        self.term == after.term && self.vote == after.vote && self.last == after.log.last()
+        self.term == after.term
+            && self.vote == after.vote
+            && self.last == after.log.last()
+            && self.lost == after.lost
     }
 
     /// Checks `after`, the state after a crash and restart, which may have lost only what is not
@@ -160,7 +165,7 @@ fn check_state<C: Command>(state: &State<C>) -> Result<(), Violation> {
                 progress.iter().find(|(_, p)| p.matched >= p.next || p.next > last.index.next());
             demand("in_range", bad.is_none(), || format!("{bad:?}, the log ends at {last:?}"))?;
             let left_waiting = progress.iter().find(|(_, p)| {
-                !p.is_probing() && p.next == p.matched.next() && p.next <= last.index
+                !p.lost && !p.is_probing() && p.next == p.matched.next() && p.next <= last.index
             });
             demand("sends_on", left_waiting.is_none(), || {
                 format!("{left_waiting:?} with nothing under way, the log ends at {last:?}")

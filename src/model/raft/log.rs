@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Debug, Formatter};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use im::Vector;
 use serde::{Deserialize, Serialize};
 
+use super::membership::Members;
 use crate::types::{Index, Term};
 
 /// What Raft replicates. Raft looks at nothing but its size.
@@ -31,6 +33,9 @@ pub enum Payload<C> {
     Noop,
     /// A command for the state machine.
     Command(C),
+    /// The members of the group, in force from this entry on. The group is founded with the first
+    /// such entry; there are no others yet.
+    Members(Arc<Members>),
 }
 
 impl<C: Debug> Debug for Entry<C> {
@@ -38,6 +43,7 @@ impl<C: Debug> Debug for Entry<C> {
         match &self.payload {
             Payload::Noop => write!(f, "{}", self.term),
             Payload::Command(command) => write!(f, "{} {command:?}", self.term),
+            Payload::Members(members) => write!(f, "{} {members:?}", self.term),
         }
     }
 }
@@ -49,6 +55,7 @@ impl<C: Command> Entry<C> {
             + match &self.payload {
                 Payload::Noop => 0,
                 Payload::Command(command) => command.bytes(),
+                Payload::Members(members) => members.bytes(),
             }
     }
 }
@@ -70,33 +77,59 @@ impl Debug for Position {
     }
 }
 
-/// The entries of one server, from index 1. Clones share their structure.
+/// The entries of one server. Clones share their structure.
+///
+/// Entry 0 is the one that the group was founded with: it names the members, and all of them have
+/// it, in term 0, before the group does anything. Index 0 is therefore committed from the start,
+/// and every two logs of a group agree there.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Log<C: Clone>(Vector<Entry<C>>);
 
+/// A log that belongs to no group, for those who look at entries only. No server runs with one.
 impl<C: Clone> Default for Log<C> {
     fn default() -> Self {
-        Self(Vector::new())
+        Self::founded(Arc::default())
     }
 }
 
 impl<C: Clone + Debug> Debug for Log<C> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.0).finish()
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
+/// The entries behind entry 0 of a log that belongs to no group.
 impl<C: Clone> FromIterator<Entry<C>> for Log<C> {
     fn from_iter<I: IntoIterator<Item = Entry<C>>>(entries: I) -> Self {
-        Self(entries.into_iter().collect())
+        let mut log = Self::default();
+        log.0.extend(entries);
+        log
     }
 }
 
 impl<C: Clone> Log<C> {
+    /// The log of a group that has just been founded with these members.
+    #[must_use]
+    pub fn founded(members: Arc<Members>) -> Self {
+        Self(Vector::unit(Entry { term: Term(0), payload: Payload::Members(members) }))
+    }
+
+    /// The members of the group, as the log says: those of its last entry that names any. Only
+    /// entry 0 does, until members can be changed.
+    #[must_use]
+    pub fn members(&self) -> &Arc<Members> {
+        match self.0.front().map(|entry| &entry.payload) {
+            Some(Payload::Members(members)) => members,
+            Some(Payload::Noop | Payload::Command(_)) | None => {
+                unreachable!("entry 0 names the members")
+            }
+        }
+    }
+
     /// The index of the last entry.
     #[must_use]
     pub fn last_index(&self) -> Index {
-        Index(self.0.len() as u64)
+        Index(self.0.len() as u64 - 1)
     }
 
     /// Where the log ends.
@@ -111,15 +144,12 @@ impl<C: Clone> Log<C> {
     /// The entry at `index`, if the log reaches so far.
     #[must_use]
     pub fn get(&self, index: Index) -> Option<&Entry<C>> {
-        self.0.get(usize::try_from(index.0).ok()?.checked_sub(1)?)
+        self.0.get(usize::try_from(index.0).ok()?)
     }
 
-    /// The position at `index`; the start of the log agrees with every log.
+    /// The position at `index`, if the log reaches so far.
     #[must_use]
     pub fn position(&self, index: Index) -> Option<Position> {
-        if index == Index::ZERO {
-            return Some(Position::default());
-        }
         self.get(index).map(|entry| Position { term: entry.term, index })
     }
 
@@ -146,8 +176,8 @@ impl<C: Clone> Log<C> {
 
     /// The entries behind `after`, up to and including `last`.
     pub fn range(&self, after: Index, last: Index) -> impl Iterator<Item = &Entry<C>> {
-        let end = last.min(self.last_index()).0 as usize;
-        let start = (after.0 as usize).min(end);
+        let end = last.min(self.last_index()).next().0 as usize;
+        let start = (after.next().0 as usize).min(end);
         // An empty range cannot be focused on.
         (start < end).then(|| self.0.focus().narrow(start..end)).into_iter().flatten()
     }
@@ -158,13 +188,17 @@ impl<C: Clone> Log<C> {
     }
 
     /// Removes all entries from `from` on.
+    ///
+    /// # Panics
+    /// If that is entry 0, which stays for ever.
     pub fn truncate(&mut self, from: Index) {
-        self.0.truncate(from.previous().0 as usize);
+        assert!(from > Index::ZERO, "the entry that founded the group stays");
+        self.0.truncate(from.0 as usize);
     }
 
-    /// All entries, in order.
+    /// All entries behind entry 0, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Entry<C>> {
-        self.0.iter()
+        self.0.iter().skip(1)
     }
 }
 
@@ -202,8 +236,9 @@ mod tests {
     }
 
     #[test]
-    fn start_of_the_log_is_in_every_log() {
+    fn founding_entry_is_in_every_log() {
         assert!(log(&[]).contains(at(0, 0)));
+        assert_eq!(log(&[]).range(Index(0), Index(9)).count(), 0);
         assert!(!log(&[1]).contains(at(1, 2)));
         assert!(!log(&[1]).contains(at(2, 1)));
     }

@@ -10,11 +10,14 @@ use std::fmt::{self, Debug, Formatter};
 use serde::{Deserialize, Serialize};
 
 use super::log::{Entry, Position};
+use super::membership::Credentials;
 use crate::types::{Index, Term};
 
 /// A message from one server to another.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Message<C> {
+    /// The proof that the sender is a member. A message with other credentials has no effect.
+    pub sender: Credentials,
     /// The sender's term. Whoever sees a higher one than its own adopts it; a lower one is
     /// ignored [Raft §5.1].
     pub term: Term,
@@ -31,7 +34,7 @@ impl<C> Message<C> {
             Rpc::RequestVote { .. }
             | Rpc::RequestVoteReply
             | Rpc::AppendEntries { .. }
-            | Rpc::AppendEntriesReply(Outcome::Conflict { .. }) => None,
+            | Rpc::AppendEntriesReply(Outcome::Conflict { .. } | Outcome::Lost(_)) => None,
         }
     }
 }
@@ -48,7 +51,7 @@ pub enum Rpc<C> {
     /// campaigns again when its election timer runs out, and that is all a refusal could tell it.
     RequestVoteReply,
     /// The leader hands on entries, and says how far the log is committed. Without entries it is
-    /// the heartbeat.
+    /// the heartbeat, and `prev` is the last entry that the follower has acknowledged.
     AppendEntries {
         /// What must stand directly before the entries.
         prev: Position,
@@ -76,6 +79,10 @@ pub enum Outcome {
         /// `rejected` whose term is not above the asked one. Skips whole terms [Raft §5.3].
         hint: Position,
     },
+    /// The follower's log does not hold the entry at this index, although the follower has
+    /// acknowledged it: its disk has lost what it had promised to keep. The follower takes no part
+    /// in the group any more, see [`Persistent::lost`](super::Persistent::lost).
+    Lost(Index),
 }
 
 impl<C: Debug> Debug for Message<C> {
@@ -91,6 +98,7 @@ impl<C: Debug> Debug for Message<C> {
             Rpc::AppendEntriesReply(Outcome::Conflict { rejected, hint }) => {
                 write!(f, "Conflict({rejected}, try {hint:?})")
             }
+            Rpc::AppendEntriesReply(Outcome::Lost(index)) => write!(f, "Lost({index})"),
         }
     }
 }

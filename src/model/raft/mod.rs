@@ -1,7 +1,12 @@
-//! Raft, for a fixed set of servers \[Raft\].
+//! Raft, for a set of servers that the log itself names \[Raft\].
 //!
 //! A group of servers keeps one log. What stands in it is decided by majorities, so the group goes
 //! on as long as a majority of it does, and whatever was acknowledged is never lost.
+//!
+//! **Members** ([`membership`]). Entry 0 of every log names the members, each with its
+//! incarnation; all members have it before the group does anything. A server counts majorities of
+//! the members that its log names, and hears nobody else: each message carries the credentials of
+//! its sender.
 //!
 //! **Terms** ([`Step::on_message`]). Time is cut into terms, each with at most one leader
 //! (`election_safety`). Every message carries its sender's term. A server that sees a higher term
@@ -39,12 +44,13 @@
 //! **Left out**, and where it will go: snapshots (InstallSnapshot beside AppendEntries, a base in
 //! [`Log`]); PreVote and CheckQuorum (a stage before `become_candidate`; until then a server that
 //! was cut off returns with a higher term and forces an election [Ongaro §9.6]); reads without
-//! log entries [Ongaro §6.4]; membership changes (a third kind of [`Payload`] and the server set as
-//! a function of the log [Ongaro §4]).
+//! log entries [Ongaro §6.4]; membership changes (further entries of the kind that founds the group;
+//! [`Log::members`] is the one place that says which of them is in force [Ongaro §4]).
 
 mod election;
 mod invariants;
 mod log;
+pub mod membership;
 mod message;
 mod progress;
 pub mod quorum;
@@ -55,6 +61,7 @@ use serde::{Deserialize, Serialize};
 
 pub use invariants::Summary;
 pub use log::{Command, Entry, Log, Payload, Position};
+pub use membership::{Credentials, Incarnation, Members, Purpose};
 pub use message::{Message, Outcome, Rpc};
 pub use progress::Progress;
 pub use state::{Config, Limits, Persistent, Role, State};
@@ -76,7 +83,7 @@ pub type Effects<C> = GenericEffects<Persistent<C>, Message<C>, Timer>;
 
 /// One step of a server: its state, one event, and what the event makes it ask for.
 pub struct Step<'a, C: Command> {
-    /// Who this server is.
+    /// The identity of the server.
     pub config: &'a Config,
     /// Its state.
     pub state: &'a mut State<C>,
@@ -87,17 +94,24 @@ pub struct Step<'a, C: Command> {
 impl<C: Command> Step<'_, C> {
     /// The server has started, for the first time or after a crash.
     pub fn on_start(&mut self) {
+        let Config { id, incarnation, limits: _ } = self.config;
+        let recorded = self.state.members().incarnation(*id);
+        assert_eq!(recorded, Some(*incarnation), "{id} {incarnation} starts with another's log");
         self.fx.arm(Timer::Election);
     }
 
-    /// A message has come in. Settles the terms, then hands on.
+    /// A message has come in from a member. Settles the terms, then hands on.
     pub fn on_message(&mut self, from: NodeId, message: Message<C>) {
-        let Message { term, rpc } = message;
+        let Message { sender: _, term, rpc } = message;
         if term < self.state.term() {
             return; // Stale. The sender learns of the new term from whoever acts in it.
         }
         if term > self.state.term() {
             self.become_follower(term);
+        }
+        if let Some(lost) = self.state.persistent.lost {
+            self.refuse_part(from, &rpc, lost);
+            return;
         }
         match rpc {
             Rpc::RequestVote { last } => self.on_request_vote(from, last),
@@ -136,7 +150,13 @@ impl<C: Command> Step<'_, C> {
     }
 
     fn send(&mut self, to: NodeId, rpc: Rpc<C>) {
-        self.fx.send(to, Message { term: self.state.term(), rpc });
+        let sender = self.state.members().credentials(self.config.incarnation);
+        self.fx.send(to, Message { sender, term: self.state.term(), rpc });
+    }
+
+    /// The other members of the group.
+    fn peers(&self) -> Vec<NodeId> {
+        self.state.members().others(self.config.id).collect()
     }
 
     /// The entry at `index`, which must be there.

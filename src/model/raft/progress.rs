@@ -17,13 +17,16 @@ pub struct Progress {
     pub next: Index,
     /// Up to here the follower's log is known to be the leader's, durably. Only grows.
     pub matched: Index,
+    /// Whether the follower has said that it has lost an entry that it had acknowledged. The leader
+    /// does not count it any more, and sends it no entries.
+    pub lost: bool,
 }
 
 impl Progress {
     /// A follower of which nothing is known, to be probed at the end of the leader's log.
     #[must_use]
     pub fn probe(next: Index) -> Self {
-        Self { next, matched: Index::ZERO }
+        Self { next, matched: Index::ZERO, lost: false }
     }
 
     /// Whether the leader still looks for the point where the logs agree.
@@ -36,7 +39,7 @@ impl Progress {
     /// unanswered.
     #[must_use]
     pub fn has_room(&self, window: usize) -> bool {
-        !self.is_probing() && self.next.0 - self.matched.next().0 < window as u64
+        !self.lost && !self.is_probing() && self.next.0 - self.matched.next().0 < window as u64
     }
 
     /// The follower has everything up to `index`. Says whether that is news.
@@ -71,7 +74,8 @@ impl Progress {
 
 impl Debug for Progress {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "matched {} next {}", self.matched, self.next)
+        write!(f, "matched {} next {}", self.matched, self.next)?;
+        if self.lost { f.write_str(" lost") } else { Ok(()) }
     }
 }
 
@@ -79,21 +83,26 @@ impl Debug for Progress {
 mod tests {
     use super::*;
 
+    fn matched(index: u64) -> Progress {
+        Progress { matched: Index(index), ..Progress::probe(Index(index).next()) }
+    }
+
     #[test]
     fn late_conflict_is_not_taken_for_an_answer() {
-        let mut progress = Progress { next: Index(9), matched: Index(5) };
+        let mut progress = Progress { next: Index(9), ..matched(5) };
         assert!(!progress.on_conflict(Index(5), Index(0)));
         assert!(!progress.on_conflict(Index(9), Index(0)));
-        assert_eq!(progress, Progress { next: Index(9), matched: Index(5) });
+        assert_eq!(progress, Progress { next: Index(9), ..matched(5) });
         assert!(progress.on_conflict(Index(7), Index(2)));
-        assert_eq!(progress, Progress { next: Index(6), matched: Index(5) });
+        assert_eq!(progress, Progress { next: Index(6), ..matched(5) });
     }
 
     #[test]
     fn window_counts_unanswered_entries() {
-        let progress = Progress { next: Index(8), matched: Index(5) };
+        let progress = Progress { next: Index(8), ..matched(5) };
         assert!(!progress.has_room(2));
         assert!(progress.has_room(3));
         assert!(!Progress::probe(Index(8)).has_room(3));
+        assert!(!Progress { lost: true, ..progress }.has_room(3));
     }
 }

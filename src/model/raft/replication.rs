@@ -13,7 +13,7 @@ impl<C: Command> Step<'_, C> {
         let term = self.state.term();
         self.state.persistent.log.push(Entry { term, payload: Payload::Command(command) });
         self.persist();
-        for peer in self.config.peers() {
+        for peer in self.peers() {
             self.try_send_append_entries(peer);
         }
         self.try_commit();
@@ -27,10 +27,30 @@ impl<C: Command> Step<'_, C> {
             // A deposed leader cancels the timer; a host may still have it in hand.
             Role::Follower { .. } | Role::Candidate { .. } => return,
         }
-        for peer in self.config.peers() {
-            self.send_append_entries(peer);
+        for peer in self.peers() {
+            self.send_heartbeat(peer);
+            self.send_again(peer);
         }
         self.fx.arm(Timer::Heartbeat);
+    }
+
+    /// Sends the follower an AppendEntries without entries, behind the last one that it has
+    /// acknowledged; if it has acknowledged none, behind entry 0, which every member has. It is
+    /// small, whatever the follower lacks. A follower that does not have that entry has lost it.
+    fn send_heartbeat(&mut self, to: NodeId) {
+        let Some(progress) = self.state.progress() else { return };
+        let prev = self.position(progress[&to].matched);
+        let commit = self.state.commit;
+        self.send(to, Rpc::AppendEntries { prev, entries: Vec::new(), commit });
+    }
+
+    /// Sends the follower again the entries that it has not acknowledged.
+    fn send_again(&mut self, to: NodeId) {
+        let Some(progress) = self.state.progress() else { return };
+        let progress = progress[&to];
+        if !progress.lost && progress.next <= self.state.last().index {
+            self.send_append_entries(to);
+        }
     }
 
     /// Sends the follower what it lacks, unless it has not yet answered for what it was sent.
@@ -43,8 +63,7 @@ impl<C: Command> Step<'_, C> {
         }
     }
 
-    /// Sends the follower the entries from its `next` on, as many as one message takes; none, as
-    /// a heartbeat, if it has them all.
+    /// Sends the follower the entries from its `next` on, as many as one message takes.
     pub(super) fn send_append_entries(&mut self, to: NodeId) {
         let limits = self.config.limits;
         let Some(progress) = self.state.progress() else { return };
@@ -74,6 +93,10 @@ impl<C: Command> Step<'_, C> {
         self.fx.arm(Timer::Election);
 
         if !self.state.log().contains(prev) {
+            if entries.is_empty() {
+                self.become_lost(from, prev.index);
+                return;
+            }
             let hint = self.state.log().last_at_or_below(prev.index, prev.term);
             let outcome = Outcome::Conflict { rejected: prev.index, hint };
             self.send(from, Rpc::AppendEntriesReply(outcome));
@@ -87,6 +110,24 @@ impl<C: Command> Step<'_, C> {
         self.state.commit = self.state.commit.max(commit.min(matched));
         if !is_heartbeat {
             self.send(from, Rpc::AppendEntriesReply(Outcome::Matched(matched)));
+        }
+    }
+
+    /// The leader's heartbeat stands behind an entry that this server has acknowledged, and the log
+    /// does not hold it. Remembers that for ever, since after a restart nobody may notice.
+    fn become_lost(&mut self, leader: NodeId, index: Index) {
+        self.state.persistent.lost = Some(index);
+        self.persist();
+        self.send(leader, Rpc::AppendEntriesReply(Outcome::Lost(index)));
+    }
+
+    /// A server that has lost an entry tells each leader so, and does nothing else.
+    pub(super) fn refuse_part(&mut self, from: NodeId, rpc: &Rpc<C>, lost: Index) {
+        match rpc {
+            Rpc::AppendEntries { .. } => {
+                self.send(from, Rpc::AppendEntriesReply(Outcome::Lost(lost)));
+            }
+            Rpc::RequestVote { .. } | Rpc::RequestVoteReply | Rpc::AppendEntriesReply(_) => {}
         }
     }
 
@@ -134,6 +175,8 @@ impl<C: Command> Step<'_, C> {
                     self.send_append_entries(from);
                 }
             }
+            // What it has acknowledged does not count any more, from now on.
+            Outcome::Lost(_) => progress.lost = true,
         }
     }
 
@@ -143,7 +186,8 @@ impl<C: Command> Step<'_, C> {
     /// first entry of this term that is.
     pub(super) fn try_commit(&mut self) {
         let Some(progress) = self.state.progress() else { return };
-        let mut reached: Vec<_> = progress.values().map(|p| p.matched).collect();
+        let held = |p: &Progress| if p.lost { Index::ZERO } else { p.matched };
+        let mut reached: Vec<_> = progress.values().map(held).collect();
         reached.push(self.state.last().index); // Its own log is durable before anyone hears of it.
         let reached = quorum::reached(reached);
         if reached > self.state.commit && self.position(reached).term == self.state.term() {

@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::log::{Command, Entry, Log, Position};
+use super::membership::{Incarnation, Members};
 use super::progress::Progress;
-use super::quorum;
 use crate::types::{Index, NodeId, Term};
 
-/// What a server is told when it is set up, and what never changes.
+/// The identity of a server and its bounds, which never change. The members of its group are in its
+/// log.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Config {
     /// This server.
     pub id: NodeId,
-    /// All servers of the group, this one among them.
-    pub servers: BTreeSet<NodeId>,
+    /// The number that this server drew when its disk was new.
+    pub incarnation: Incarnation,
     /// How much goes into one message, and how many may be under way.
     pub limits: Limits,
 }
@@ -40,19 +42,6 @@ impl Default for Limits {
     }
 }
 
-impl Config {
-    /// The other servers of the group.
-    pub fn peers(&self) -> impl Iterator<Item = NodeId> {
-        self.servers.iter().copied().filter(|server| *server != self.id)
-    }
-
-    /// How many servers are a majority.
-    #[must_use]
-    pub fn majority(&self) -> usize {
-        quorum::majority(self.servers.len())
-    }
-}
-
 /// What must survive a crash [Raft Fig. 2, "persistent state on all servers"].
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Persistent<C: Clone> {
@@ -60,13 +49,26 @@ pub struct Persistent<C: Clone> {
     pub term: Term,
     /// The candidate it voted for in that term.
     pub vote: Option<NodeId>,
-    /// The log.
+    /// The log, which begins with the members of the group.
     pub log: Log<C>,
+    /// The index of an entry that the server has acknowledged and that is not in its log: its disk
+    /// was replaced by an older copy, or has lost data. Such a server takes no part in the group
+    /// any more: what else it has promised it may have forgotten, too.
+    pub lost: Option<Index>,
 }
 
+/// The state of a server that belongs to no group, for those who look at states only.
 impl<C: Clone> Default for Persistent<C> {
     fn default() -> Self {
-        Self { term: Term::default(), vote: None, log: Log::default() }
+        Self::founded(Arc::default())
+    }
+}
+
+impl<C: Clone> Persistent<C> {
+    /// The state of every member when its group has just been founded.
+    #[must_use]
+    pub fn founded(members: Arc<Members>) -> Self {
+        Self { term: Term::default(), vote: None, log: Log::founded(members), lost: None }
     }
 }
 
@@ -121,6 +123,12 @@ impl<C: Clone> State<C> {
         &self.persistent.log
     }
 
+    /// The members of the group, as this server's log says.
+    #[must_use]
+    pub fn members(&self) -> &Arc<Members> {
+        self.persistent.log.members()
+    }
+
     /// Where the log ends.
     #[must_use]
     pub fn last(&self) -> Position {
@@ -172,7 +180,11 @@ impl<C: Clone + Debug> Debug for Persistent<C> {
             write!(f, " voted {vote}")?;
         }
         // Entries on one line even where the rest is spread out.
-        write!(f, " log {:?}", self.log)
+        write!(f, " log {:?}", self.log)?;
+        match self.lost {
+            None => Ok(()),
+            Some(index) => write!(f, " has lost {index}"),
+        }
     }
 }
 

@@ -1,15 +1,19 @@
-//! What a group holds, in figures, for whoever looks after a cluster.
+//! Figures about a server and its group's shards, for the people who look after a cluster.
 
 use serde::{Deserialize, Serialize};
 
 use super::ownership::{Ownership, Phase};
 use super::store::Shards;
+use crate::health::Health;
 use crate::kv::Machine;
 use crate::types::{ConfigNum, ShardId};
 
-/// What a server knows of its group's shards. Others may know more, or less.
+/// The condition of a server, and what it knows of its group's shards. Others may know more, or
+/// less.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Holdings {
+    /// The condition of the server.
+    pub server: Health,
     /// The configuration that the group has reached.
     pub config: ConfigNum,
     /// Whether the server leads the group.
@@ -32,15 +36,22 @@ pub struct Holding {
 }
 
 impl Holdings {
-    /// What a server knows of its group's shards.
+    /// The answer of a server that keeps no shards.
     #[must_use]
-    pub fn of(shards: &Shards, leads: bool) -> Self {
+    pub fn none(server: Health, leads: bool) -> Self {
+        Self { server, config: ConfigNum::default(), leads, shards: Vec::new() }
+    }
+
+    /// The answer of a server whose group keeps shards.
+    #[must_use]
+    pub fn of(server: Health, shards: &Shards, leads: bool) -> Self {
         let holding = |(shard, ownership): (ShardId, &Ownership)| {
             let phase = ownership.phase();
             let store = ownership.machine().map(|machine: &Machine| &machine.store);
             let (keys, bytes) = store.map_or((0, 0), |store| (store.keys() as u64, store.bytes()));
             Holding { shard, phase, keys, bytes }
         };
-        Self { config: shards.config.num, leads, shards: shards.iter().map(holding).collect() }
+        let config = shards.config.num;
+        Self { server, config, leads, shards: shards.iter().map(holding).collect() }
     }
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use stateright::actor::{Actor, Envelope, Id, Network, Out, is_no_op};
 
 use super::{Host, HostState, SystemState};
+use crate::founding::{self, Founder};
 use crate::node::Node;
 use crate::raft::{self, Outcome, Role, Rpc};
 use crate::replica::{Answer, Machine, Message, Replica};
@@ -71,7 +72,26 @@ fn verify(hosts: &[Host], state: &mut SystemState, envelope: &Envelope<Message>)
 pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
     let from = NodeId(usize::from(src) as u16);
     match (&host.node, message) {
-        (Node::Server(replica), Message::Raft(message)) => raft_is_dead(replica, from, message),
+        // A server that belongs to no group may yet be a member, which hears the others.
+        (
+            Node::Founder(Founder::Gathering { .. } | Founder::Pledged { .. }),
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Change(_)
+            | Message::Migration(_)
+            | Message::Transaction(_)
+            | Message::Founding(_),
+        ) => false,
+        (Node::Founder(_), _) => true, // It has asked for nothing, or is refused for ever.
+        (Node::Server(replica), Message::Founding(message)) => match message {
+            founding::Message::Announce(_) => false, // It is always answered.
+            founding::Message::Founded(members) => members == replica.raft.members(),
+        },
+        // A message that is not from a member is answered, however old it is.
+        (Node::Server(replica), Message::Raft(message)) => {
+            replica.raft.members().admits(from, message.sender)
+                && raft_is_dead(replica, from, message)
+        }
         (Node::Server(replica), Message::Request(request)) => match &replica.machine {
             // The client has moved on: it will not be answered, and its session refuses it for
             // ever.
@@ -118,7 +138,8 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
             | Message::Change(_)
             | Message::Outcome(_)
             | Message::Migration(_)
-            | Message::Transaction(_),
+            | Message::Transaction(_)
+            | Message::Founding(_),
         ) => true,
         (
             Node::Administrator { .. },
@@ -127,7 +148,8 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
             | Message::Reply(_)
             | Message::Change(_)
             | Message::Migration(_)
-            | Message::Transaction(_),
+            | Message::Transaction(_)
+            | Message::Founding(_),
         ) => true,
     }
 }
@@ -223,6 +245,7 @@ fn raft_is_dead<C: raft::Command>(
             (Role::Leader { progress }, Outcome::Conflict { rejected, .. }) => {
                 progress[&from].matched >= *rejected
             }
+            (Role::Leader { progress }, Outcome::Lost(_)) => progress[&from].lost,
         },
     }
 }

@@ -15,7 +15,7 @@ use super::{Bounds, dead};
 use crate::actor::NodeActor;
 use crate::client;
 use crate::node::{self, Node, Storage};
-use crate::raft::{self, Entry, Position, Summary};
+use crate::raft::{self, Entry, Incarnation, Log, Persistent, Position, Summary};
 use crate::replica::{Answer, Command as Logged, Message, Replica};
 use crate::types::Term;
 use crate::violation::{self, Violation};
@@ -29,6 +29,8 @@ pub struct Host {
     pub bounds: Bounds,
     /// Whether a client's request goes to every server; see [`super::Reductions::any_server`].
     pub any_server: bool,
+    /// The disk of the server at the beginning, if its group is founded by then.
+    pub founded: Option<Storage>,
 }
 
 /// What makes a node in the model act by itself.
@@ -39,6 +41,8 @@ pub enum Timer {
     /// The node crashes and is started again, as one step: until it is back it does nothing, so it
     /// cannot be told from a slow one.
     Restart,
+    /// The node crashes, and is started again with an empty disk, as another incarnation.
+    LoseDisk,
 }
 
 /// How often a node has done what is bounded.
@@ -52,6 +56,16 @@ pub struct Spent {
     pub polls: u8,
     /// A client's retries.
     pub retries: u8,
+    /// Disks lost.
+    pub lost_disks: u8,
+}
+
+impl Spent {
+    /// Crashes of either kind, after which a node goes on from its disk.
+    #[must_use]
+    pub fn crashes(&self) -> u32 {
+        u32::from(self.restarts) + u32::from(self.lost_disks)
+    }
 }
 
 /// What the properties need to know of the past.
@@ -68,8 +82,10 @@ pub struct Past {
 pub struct HostState {
     /// The node.
     pub node: Node,
+    /// The incarnation of a server: that of its disk.
+    incarnation: Incarnation,
     /// What a crash would leave, if that is not the node's present persistent state.
-    stale_storage: Option<Storage>,
+    stale: Option<Stale>,
     /// The timers that run. stateright keeps them too, but hashes sets of them ambiguously: two
     /// nodes' sets `{a}, {}` and `{}, {a}` look alike to it.
     armed: BTreeSet<Timer>,
@@ -81,18 +97,35 @@ pub struct HostState {
     pub violation: Option<Violation>,
 }
 
+/// A durable state that is not the node's present one; `None` if nothing is durable.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Stale(Option<Storage>);
+
 impl HostState {
-    /// What a crash would leave.
+    /// The state that a crash would leave.
     #[must_use]
-    pub fn durable(&self) -> Option<&Storage> {
-        self.stale_storage
-            .as_ref()
-            .or_else(|| self.node.replica().map(|replica| &replica.raft.persistent))
+    pub fn durable(&self) -> Option<Storage> {
+        match &self.stale {
+            Some(Stale(storage)) => storage.clone(),
+            None => self.node.storage(),
+        }
     }
 
-    /// What a crash would leave, if that is not the node's present persistent state.
-    pub(crate) fn stale_storage_mut(&mut self) -> Option<&mut Storage> {
-        self.stale_storage.as_mut()
+    /// The log that a crash would leave, if the server is a member of a group.
+    #[must_use]
+    pub fn durable_log(&self) -> Option<&Log<Logged>> {
+        match &self.stale {
+            Some(Stale(storage)) => storage.as_ref()?.member().map(|persistent| &persistent.log),
+            None => self.node.replica().map(|replica| replica.raft.log()),
+        }
+    }
+
+    /// The state that a crash would leave, if it is a member's, and not the present one.
+    pub(crate) fn stale_member_mut(&mut self) -> Option<&mut Persistent<Logged>> {
+        match &mut self.stale.as_mut()?.0 {
+            Some(Storage::Member(persistent)) => Some(persistent),
+            Some(Storage::Pledge(_)) | None => None,
+        }
     }
 
     /// Whether the node has stopped because of a promise that it has broken. A message that was
@@ -143,7 +176,7 @@ impl Host {
     fn obey(
         &self,
         state: &mut HostState,
-        durable: Option<&Storage>,
+        durable: Option<Storage>,
         asked: Out<NodeActor>,
         out: &mut Out<Self>,
     ) {
@@ -162,9 +195,17 @@ impl Host {
             }
         }
         // What is not saved is not durable, whatever the node now is.
-        let durable = saved.or_else(|| durable.cloned());
-        let current = state.node.replica().map(|replica| &replica.raft.persistent);
-        state.stale_storage = durable.filter(|durable| current != Some(durable));
+        let durable = saved.or(durable);
+        state.stale = (durable != state.node.storage()).then_some(Stale(durable));
+    }
+
+    /// The actor of the node in its present incarnation.
+    fn actor(&self, state: &HostState) -> Cow<'_, NodeActor> {
+        if state.incarnation == Incarnation::default() {
+            Cow::Borrowed(&self.node)
+        } else {
+            Cow::Owned(self.node.reborn(state.incarnation))
+        }
     }
 
     fn send(&self, to: Id, message: Message, out: &mut Out<Self>) {
@@ -183,7 +224,8 @@ impl Host {
             | Message::Change(_)
             | Message::Outcome(_)
             | Message::Migration(_)
-            | Message::Transaction(_) => out.send(to, message),
+            | Message::Transaction(_)
+            | Message::Founding(_) => out.send(to, message),
         }
     }
 
@@ -192,13 +234,16 @@ impl Host {
         match timer {
             _ if state.is_stopped() => false,
             Timer::Restart => state.spent.restarts < self.bounds.restarts,
+            Timer::LoseDisk => state.spent.lost_disks < self.bounds.lost_disks,
             Timer::Node(node::Timer::Raft(raft::Timer::Election)) => {
                 state.node.replica().is_none_or(|r| r.raft.term() < self.bounds.max_term)
             }
             Timer::Node(node::Timer::Raft(raft::Timer::Heartbeat)) => {
                 state.spent.heartbeats < self.bounds.heartbeats
             }
-            Timer::Node(node::Timer::Poll) => state.spent.polls < self.bounds.polls,
+            Timer::Node(node::Timer::Poll | node::Timer::Announce) => {
+                state.spent.polls < self.bounds.polls
+            }
             Timer::Node(node::Timer::Client(client::Timer::Retry)) => {
                 state.spent.retries < self.bounds.retries
             }
@@ -207,34 +252,68 @@ impl Host {
 
     /// Crashes the node and starts it again from what is durable.
     fn restart(&self, id: Id, before: &HostState, out: &mut Out<Self>) -> HostState {
-        let durable = before.durable().cloned();
-        for timer in before.armed.iter().filter(|timer| **timer != Timer::Restart) {
-            out.cancel_timer(*timer);
-        }
-        let mut state = self.start(id, durable.as_ref(), out);
+        let mut state = self.begin_again(id, before, before.durable(), before.incarnation, out);
         state.spent = Spent { restarts: before.spent.restarts + 1, ..before.spent };
-        state.past = before.past.clone();
         if let (Some(old), Some(new)) = (before.node.replica(), state.node.replica()) {
-            state.past.committed = before.known_entries(old);
             state.violation = Summary::of(&old.raft).check_restart(&new.raft).err();
         }
         state
     }
 
-    fn start(&self, id: Id, storage: Option<&Storage>, out: &mut Out<Self>) -> HostState {
+    /// Crashes the node and starts it again with an empty disk.
+    fn lose_disk(&self, id: Id, before: &HostState, out: &mut Out<Self>) -> HostState {
+        let incarnation = Incarnation(before.incarnation.0 + 1);
+        let mut state = self.begin_again(id, before, None, incarnation, out);
+        state.spent = Spent { lost_disks: before.spent.lost_disks + 1, ..before.spent };
+        state
+    }
+
+    /// Starts the node again from this storage. The properties remember what it knew before.
+    fn begin_again(
+        &self,
+        id: Id,
+        before: &HostState,
+        storage: Option<Storage>,
+        incarnation: Incarnation,
+        out: &mut Out<Self>,
+    ) -> HostState {
+        let is_the_nodes = |timer: &&Timer| matches!(timer, Timer::Node(_));
+        for timer in before.armed.iter().filter(is_the_nodes) {
+            out.cancel_timer(*timer);
+        }
+        let mut state = self.start(id, storage, incarnation, out);
+        state.past = before.past.clone();
+        if let Some(old) = before.node.replica() {
+            state.past.committed = before.known_entries(old);
+        }
+        state
+    }
+
+    fn start(
+        &self,
+        id: Id,
+        storage: Option<Storage>,
+        incarnation: Incarnation,
+        out: &mut Out<Self>,
+    ) -> HostState {
         let mut asked = Out::new();
-        let node = self.node.on_start(id, &storage.cloned(), &mut asked);
+        let node = self.node.reborn(incarnation).on_start(id, &storage, &mut asked);
         let mut state = HostState {
             node,
-            stale_storage: None,
+            incarnation,
+            stale: None,
             armed: BTreeSet::new(),
             spent: Spent::default(),
             past: Past::default(),
             violation: None,
         };
         self.obey(&mut state, storage, asked, out);
-        if self.bounds.restarts > 0 && state.node.replica().is_some() {
+        let is_server = state.node.replica().is_some() || state.node.founder().is_some();
+        if self.bounds.restarts > 0 && is_server {
             arm(&mut state, Timer::Restart, out);
+        }
+        if self.bounds.lost_disks > 0 && is_server {
+            arm(&mut state, Timer::LoseDisk, out);
         }
         state
     }
@@ -291,7 +370,7 @@ impl Actor for Host {
     type Random = ();
 
     fn on_start(&self, id: Id, _storage: &Option<()>, out: &mut Out<Self>) -> HostState {
-        self.start(id, None, out)
+        self.start(id, self.founded.clone(), Incarnation::default(), out)
     }
 
     fn on_msg(
@@ -305,8 +384,9 @@ impl Actor for Host {
         if state.is_stopped() {
             return;
         }
+        let actor = self.actor(state);
         let next = self.step(state, out, None, |node, asked| {
-            self.node.on_msg(id, node, src, message, asked);
+            actor.on_msg(id, node, src, message, asked);
         });
         if let Some(next) = next {
             *state = Cow::Owned(next);
@@ -327,10 +407,12 @@ impl Actor for Host {
         }
         let next = match *timer {
             Timer::Restart => Some(self.restart(id, state, out)),
+            Timer::LoseDisk => Some(self.lose_disk(id, state, out)),
             Timer::Node(timer) => {
                 let fired = Some(Timer::Node(timer));
+                let actor = self.actor(state);
                 let next = self.step(state, out, fired, |node, asked| {
-                    self.node.on_timeout(id, node, &timer, asked);
+                    actor.on_timeout(id, node, &timer, asked);
                 });
                 next.map(|mut next| {
                     spend(&mut next.spent, timer);
@@ -352,7 +434,7 @@ fn spend(spent: &mut Spent, timer: node::Timer) {
     match timer {
         node::Timer::Raft(raft::Timer::Election) => {} // Bounded by the term.
         node::Timer::Raft(raft::Timer::Heartbeat) => spent.heartbeats += 1,
-        node::Timer::Poll => spent.polls += 1,
+        node::Timer::Poll | node::Timer::Announce => spent.polls += 1,
         node::Timer::Client(client::Timer::Retry) => spent.retries += 1,
     }
 }
@@ -362,6 +444,7 @@ impl Debug for Timer {
         match self {
             Self::Node(timer) => timer.fmt(f),
             Self::Restart => f.write_str("Restart"),
+            Self::LoseDisk => f.write_str("LoseDisk"),
         }
     }
 }
@@ -369,8 +452,13 @@ impl Debug for Timer {
 impl Debug for HostState {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.node.fmt(f)?;
-        if let Some(storage) = &self.stale_storage {
-            write!(f, " on disk: {storage:?}")?;
+        match &self.stale {
+            None => {}
+            Some(Stale(None)) => f.write_str(" nothing on disk")?,
+            Some(Stale(Some(storage))) => write!(f, " on disk: {storage:?}")?,
+        }
+        if self.incarnation != Incarnation::default() {
+            write!(f, " {}", self.incarnation)?;
         }
         if self.spent != Spent::default() {
             write!(f, " {:?}", self.spent)?;

@@ -23,11 +23,12 @@ pub use explorer::{Explorable, Page};
 pub use host::{Host, HostState, Past, Spent, Timer};
 
 use crate::actor::{NodeActor, Timing};
+use crate::founding::Charter;
 use crate::history::Monitor;
 use crate::kv::command::Op;
-use crate::node::Setup;
+use crate::node::{Setup, Storage};
 use crate::properties::Property;
-use crate::raft::{Config, Limits};
+use crate::raft::{Config, Incarnation, Limits, Members};
 use crate::replica::{self, Answer, Kind, Message};
 use crate::shard::Group;
 use crate::shard::config::Servers;
@@ -56,6 +57,8 @@ pub struct Scope {
     pub clients: Vec<Vec<Op>>,
     /// How the servers share the store, if not all of them keep all of it.
     pub sharding: Option<Sharding>,
+    /// Whether the groups are founded at the beginning. If not, the servers begin with new disks.
+    pub founded: bool,
     /// How the network may misbehave.
     pub network: NetworkKind,
     /// How much goes into a message.
@@ -107,6 +110,8 @@ pub struct Bounds {
     pub polls: u8,
     /// Retries of each client: hides what needs more of them.
     pub retries: u8,
+    /// Disks that are lost, of all servers together: hides what needs more.
+    pub lost_disks: u8,
 }
 
 /// What is left out of the search because it cannot matter.
@@ -189,8 +194,9 @@ impl System {
     /// While a server may still crash, what it remembers is under test, and no message is taken to
     /// be dead because of it.
     fn may_restart(&self, state: &SystemState) -> bool {
-        let spent: u8 = state.actor_states.iter().map(|host| host.spent.restarts).sum();
-        spent < self.scope.bounds.restarts
+        let spent: u32 = state.actor_states.iter().map(|host| host.spent.crashes()).sum();
+        let Bounds { restarts, lost_disks, .. } = self.scope.bounds;
+        spent < u32::from(restarts) + u32::from(lost_disks)
     }
 }
 
@@ -234,8 +240,8 @@ impl Scope {
                 None => (Kind::Store, servers.clone()),
                 Some(sharding) => sharding.role(*id),
             };
-            let raft = Config { id: *id, servers: peers, limits: self.limits };
-            Setup::Server(replica::Setup { raft, kind })
+            let raft = Config { id: *id, incarnation: Incarnation::default(), limits: self.limits };
+            Setup::Server(replica::Setup::new(raft, kind, peers))
         };
         let all: Servers = servers.iter().copied().collect();
         let router = |i: usize| match &self.sharding {
@@ -253,6 +259,7 @@ impl Scope {
             script: script.clone(),
         };
         let host = |setup| Host {
+            founded: if self.founded { founded(&setup) } else { None },
             node: NodeActor { setup, servers: self.servers, timing: Timing::LAN },
             bounds: self.bounds,
             any_server,
@@ -265,6 +272,14 @@ impl Scope {
         });
         servers.iter().map(server).chain(clients).chain(administrator).map(host).collect()
     }
+}
+
+/// The disk of a server whose group has just been founded, all members in their first incarnation.
+fn founded(setup: &Setup) -> Option<Storage> {
+    let Setup::Server(setup) = setup else { return None };
+    let Charter { purpose, servers } = setup.charter.clone();
+    let servers = servers.into_iter().map(|server| (server, Incarnation::default())).collect();
+    Some(Storage::founded(Members::new(purpose, servers).into()))
 }
 
 impl Sharding {
@@ -297,6 +312,20 @@ impl Sharding {
 }
 
 impl Bounds {
+    /// Terms and logs up to these, and nothing else that is bounded.
+    #[must_use]
+    pub fn within(max_term: u64, max_log: usize) -> Self {
+        Self {
+            max_term: Term(max_term),
+            max_log,
+            restarts: 0,
+            heartbeats: 0,
+            polls: 0,
+            retries: 0,
+            lost_disks: 0,
+        }
+    }
+
     /// Whether one host is within the bounds by itself.
     #[must_use]
     pub fn contain_host(&self, host: &HostState) -> bool {
@@ -314,6 +343,7 @@ impl Bounds {
             && sum(|spent| spent.restarts) <= self.restarts
             && sum(|spent| spent.heartbeats) <= self.heartbeats
             && sum(|spent| spent.polls) <= self.polls
+            && sum(|spent| spent.lost_disks) <= self.lost_disks
     }
 }
 

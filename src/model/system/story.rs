@@ -19,6 +19,9 @@ pub(super) fn action(system: &System, action: &Action) -> String {
         ActorModelAction::Timeout(id, Timer::Restart) => {
             format!("{} crashes and restarts", name(system, *id))
         }
+        ActorModelAction::Timeout(id, Timer::LoseDisk) => {
+            format!("{} loses its disk and starts with an empty one", name(system, *id))
+        }
         ActorModelAction::Drop(_)
         | ActorModelAction::Crash(_)
         | ActorModelAction::Recover(_)

@@ -80,6 +80,8 @@ impl Actor for Toy {
     }
 }
 
+impl Hosted for Toy {}
+
 fn id(number: u64) -> Id {
     Id::from(number as usize)
 }

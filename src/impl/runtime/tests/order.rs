@@ -32,10 +32,6 @@ impl Journal<u64> for SpyJournal {
     fn sync(&mut self) -> io::Result<()> {
         self.act("sync", "")
     }
-
-    fn meet(&mut self, server: u64, incarnation: u64) -> io::Result<()> {
-        self.act("meet", &format!(" {server} {incarnation}"))
-    }
 }
 
 struct SpyTransport {
@@ -154,25 +150,4 @@ fn a_violated_invariant_is_reported_by_name() {
     node.handle().inject(id(OBSERVER), Msg::Go);
     let failure = node.run().unwrap_err().to_string();
     assert_eq!(failure, "the node panicked: monotone: the term fell from t2 to t1");
-}
-
-#[test]
-fn a_peer_is_remembered_before_its_first_message_has_an_effect() {
-    let log = Log::default();
-    let net = MemoryNet::default();
-    let servers = [(ONE, MemoryNet::address(1)), (TWO, MemoryNet::address(2))];
-    let transport = SpyTransport { log: Arc::clone(&log), inner: net.attach(1) };
-    let journal = SpyJournal { log: Arc::clone(&log), fails: None };
-    let node = node(ONE, Toy(pong), transport, &servers, journal);
-    let handle = node.handle();
-    let outcome = start(node);
-    let mut two = endpoint(TWO, net.attach(2), &servers);
-    for n in 0..2 {
-        two.push(ONE, &Msg::Ping(n));
-        two.flush();
-        assert_eq!(answer(&mut two), Msg::Pong(n));
-    }
-    handle.stop();
-    outcome.join().unwrap().unwrap();
-    assert_eq!(*log.lock().unwrap(), ["meet 2 102", "sync", "send", "send"]);
 }

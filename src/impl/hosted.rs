@@ -1,0 +1,200 @@
+//! Remarks of an actor for the people who look after the cluster, and the end that it may come to.
+//!
+//! An actor says nothing to people by itself: a step is a function of its state and one event. Its
+//! host looks at the state and at each message, and writes to the log what an operator must know.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use model::actor::NodeActor;
+use model::founding::{self, Announcement, Charter, Founder, Refusal};
+use model::node::{Node, Setup};
+use model::raft::{Incarnation, Members, Outcome, Rpc};
+use model::replica::{self, Message, Replica};
+use model::types::NodeId;
+use stateright::actor::{Actor, Id};
+
+use crate::clock;
+
+/// The same remark is written again only after this long.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Most different remarks to remember.
+const MOST_REMARKS: usize = 256;
+
+/// An actor with something to say to people.
+pub trait Hosted: Actor {
+    /// A remark on a message that has come in, made before the actor's step.
+    fn remark(&self, state: &Self::State, from: Id, message: &Self::Msg) -> Option<String> {
+        let _ = (state, from, message);
+        None
+    }
+
+    /// The trouble that the actor is in for good, if it is.
+    fn trouble(&self, state: &Self::State) -> Option<Trouble> {
+        let _ = state;
+        None
+    }
+}
+
+/// The trouble that an actor is in for good, in words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Trouble {
+    /// The actor can never do its work: its node stops.
+    Ends(String),
+    /// The actor takes no part any more, and tells whoever asks.
+    Idles(String),
+}
+
+/// Remarks that were written to the log, so that none is written too often.
+#[derive(Debug, Default)]
+pub(crate) struct Remarks(BTreeMap<String, Instant>);
+
+impl Remarks {
+    /// Writes a remark to the log, unless it was written a short time ago.
+    pub(crate) fn write(&mut self, remark: &str) {
+        let now = clock::now();
+        let is_recent = |written: &Instant| now.duration_since(*written) < AGAIN_AFTER;
+        if self.0.get(remark).is_some_and(is_recent) {
+            return;
+        }
+        if self.0.len() >= MOST_REMARKS {
+            self.0.retain(|_, written| is_recent(written));
+        }
+        if self.0.len() < MOST_REMARKS {
+            self.0.insert(remark.to_owned(), now);
+            tracing::warn!("{remark}");
+        }
+    }
+}
+
+impl Hosted for NodeActor {
+    fn remark(&self, state: &Node, from: Id, message: &Message) -> Option<String> {
+        let Setup::Server(setup) = &self.setup else { return None };
+        let from = NodeId(u16::try_from(usize::from(from)).ok()?);
+        match (state, message) {
+            (Node::Founder(founder), Message::Founding(founding::Message::Announce(theirs))) => {
+                remark_of_founder(setup, founder, from, theirs)
+            }
+            (Node::Server(replica), Message::Founding(founding::Message::Announce(theirs))) => {
+                let members = replica.raft.members();
+                let is_member = members.incarnation(from) == Some(theirs.incarnation)
+                    && theirs.charter == Charter::of(members);
+                (!is_member).then(|| refused(from, theirs.incarnation, members))
+            }
+            (Node::Server(replica), Message::Founding(founding::Message::Founded(theirs))) => {
+                let own = replica.raft.members();
+                (theirs != own).then(|| {
+                    format!(
+                        "{from} refuses this server: its group has the members {theirs}, and the \
+                         log of this server says {own}"
+                    )
+                })
+            }
+            (Node::Server(replica), Message::Raft(message)) => {
+                let members = replica.raft.members();
+                if !members.admits(from, message.sender) {
+                    return Some(refused(from, message.sender.incarnation, members));
+                }
+                match message.rpc {
+                    Rpc::AppendEntriesReply(Outcome::Lost(index)) => Some(format!(
+                        "{from} has lost entry {index}, which it had acknowledged: its directory \
+                         is an older copy, or has lost data; it does not count any more"
+                    )),
+                    Rpc::AppendEntriesReply(Outcome::Matched(_) | Outcome::Conflict { .. })
+                    | Rpc::AppendEntries { .. }
+                    | Rpc::RequestVote { .. }
+                    | Rpc::RequestVoteReply => None,
+                }
+            }
+            (
+                Node::Founder(_)
+                | Node::Server(_)
+                | Node::Client { .. }
+                | Node::Administrator { .. },
+                Message::Raft(_)
+                | Message::Request(_)
+                | Message::Reply(_)
+                | Message::Change(_)
+                | Message::Outcome(_)
+                | Message::Migration(_)
+                | Message::Transaction(_)
+                | Message::Founding(_),
+            ) => None,
+        }
+    }
+
+    fn trouble(&self, state: &Node) -> Option<Trouble> {
+        let Setup::Server(setup) = &self.setup else { return None };
+        match state {
+            Node::Founder(Founder::Refused { by, refusal, pledge: _ }) => {
+                Some(Trouble::Ends(cannot_belong(setup, *by, refusal)))
+            }
+            Node::Server(replica) => has_lost(setup, replica).map(Trouble::Idles),
+            Node::Founder(Founder::Gathering { .. } | Founder::Pledged { .. })
+            | Node::Client { .. }
+            | Node::Administrator { .. } => None,
+        }
+    }
+}
+
+fn refused(from: NodeId, incarnation: Incarnation, members: &Members) -> String {
+    format!(
+        "refused {from} in incarnation {incarnation}: the members of this group are {members}; if \
+         {from} has lost its disk, it can not come back under its number"
+    )
+}
+
+/// A remark on an announcement with which the group can not be founded.
+fn remark_of_founder(
+    setup: &replica::Setup,
+    founder: &Founder,
+    from: NodeId,
+    theirs: &Announcement,
+) -> Option<String> {
+    if theirs.charter != setup.charter {
+        return Some(format!(
+            "{from} is configured to found a group of {}, and this server one of {}: no group is \
+             founded before all its servers have the same configuration",
+            theirs.charter, setup.charter
+        ));
+    }
+    let pledge = founder.pledge()?;
+    let is_stuck = pledge.incarnation(from) != Some(theirs.incarnation)
+        || theirs.pledge.as_ref().is_some_and(|theirs| theirs != pledge);
+    is_stuck.then(|| {
+        format!(
+            "this server has agreed to found its group with {pledge}, and {from} is there as {}: \
+             the group can not be founded; if no server of it has ever served a client, stop them \
+             all, remove their directories and start again",
+            theirs.incarnation
+        )
+    })
+}
+
+fn cannot_belong(setup: &replica::Setup, by: NodeId, refusal: &Refusal) -> String {
+    let (id, incarnation) = (setup.raft.id, setup.raft.incarnation);
+    let members = match refusal {
+        Refusal::Founded(members) | Refusal::Forgotten(members) | Refusal::Replaced(members) => {
+            members
+        }
+    };
+    let advice = if members.incarnation(id).is_none() {
+        "servers can not be added to a group that is founded: take it out of the configuration"
+    } else {
+        "a server that has lost its disk can not come back under its number: if its directory \
+         still exists as the server has left it, not as an older copy, put it back; otherwise \
+         leave the server stopped, its group goes on while a majority of the members runs"
+    };
+    format!("{id} {incarnation} is refused by {by}: {refusal}; {advice}")
+}
+
+fn has_lost(setup: &replica::Setup, replica: &Replica) -> Option<String> {
+    let index = replica.raft.persistent.lost?;
+    Some(format!(
+        "{} has lost entry {index}, which it had acknowledged: its directory is an older copy, or \
+         has lost data; it takes no part in its group any more, which goes on while a majority of \
+         the members runs",
+        setup.raft.id
+    ))
+}
