@@ -1,4 +1,4 @@
-//! Who belongs to a group: founding, lost disks, older copies of disks, and configuration files that
+//! Membership of groups: founding, lost disks, older copies of disks, and configuration files that
 //! contradict the log; with real processes and real directories.
 
 // A file or process that cannot be had fails the test, which is all there is to say.

@@ -29,7 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
             membership::REFUSED_BY_PLEDGE,
             membership::STUCK,
         ],
-        unique_states: 0,
+        unique_states: 12_688,
     },
     Check {
         name: "founded-and-elected",

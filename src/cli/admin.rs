@@ -24,7 +24,7 @@ use super::{Exit, complain, kv};
 /// How often `status --watch` looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How long `status` waits for the answers of the servers.
+/// The longest that `status` waits for the answers of the servers.
 const SERVER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Clears a terminal.

@@ -1,14 +1,15 @@
 //! `shardwright up`: a whole local cluster in one process.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
+use std::{fs, io};
 
 use model::replica::Kind;
 use model::shard::controller::Change;
 use model::types::{ConfigNum, NodeId};
+use runtime::Failure;
 use runtime::cluster::{Cluster, DEFAULT_SHARDS, Sharding};
 use runtime::server::{Server, data_directory};
 
@@ -20,6 +21,9 @@ pub(super) const CONFIG: &str = "cluster.toml";
 
 /// Where a local cluster keeps its data if nothing else is said.
 pub(super) const DEFAULT_DATA: &str = "shardwright-data";
+
+/// The ending of the files of a log.
+const LOG: &str = "wal";
 
 /// How often the servers are looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -85,17 +89,34 @@ type Started = (Cluster, Vec<Server>);
 
 fn start(arguments: &Arguments) -> Result<Started, Box<dyn std::error::Error>> {
     let config = arguments.data.join(CONFIG);
-    let first_start = !config.try_exists()?;
-    let cluster = if first_start { found(arguments, &config)? } else { Cluster::load(&config)? };
+    let is_new = !config.try_exists()?;
+    let cluster = if is_new { found(arguments, &config)? } else { Cluster::load(&config)? };
     let mut servers = Vec::new();
     for member in &cluster.node {
-        let place = data_directory(&cluster, member.id, first_start)?;
+        // A directory without a log is that of a first `up` that was interrupted, or a lost one. In
+        // the second case the server's group refuses it, and the others go on.
+        let place = data_directory(&cluster, member.id, !has_log(&member.data)?)?;
         servers.push(Server::start(&cluster, member.id, place)?);
     }
     if let Some(sharding) = &cluster.sharding {
         join(&cluster, sharding)?;
     }
     Ok((cluster, servers))
+}
+
+/// Whether a server's directory holds a log.
+fn has_log(data: &Path) -> io::Result<bool> {
+    let files = match fs::read_dir(data) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for file in files {
+        if file?.path().extension().is_some_and(|ending| ending == LOG) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Founds a cluster: writes its configuration.
@@ -123,25 +144,27 @@ fn join(cluster: &Cluster, sharding: &Sharding) -> Result<(), Box<dyn std::error
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for a server to end by itself; then stops them all.
-pub(super) fn watch(servers: Vec<Server>) -> Exit {
+/// Waits for Ctrl-C, and then stops the servers. Those that end by themselves are told of; the
+/// others go on.
+pub(super) fn watch(mut servers: Vec<Server>) -> Exit {
     let (sender, stopped) = mpsc::channel();
     if let Err(error) = ctrlc::set_handler(move || {
         let _ = sender.send(()); // It fails when all is ending anyway.
     }) {
         complain(format!("cannot listen to Ctrl-C: {error}"));
     }
-    while servers.iter().all(Server::is_running) {
-        if stopped.recv_timeout(LOOK_EVERY).is_ok() {
-            break;
-        }
-    }
     let mut exit = Exit::Ok;
-    for server in servers {
-        if let Err(failure) = server.stop() {
+    let mut heed = |ended: Result<(), Failure>| {
+        if let Err(failure) = ended {
             complain(failure);
             exit = Exit::Failed;
         }
+    };
+    while !servers.is_empty() && stopped.recv_timeout(LOOK_EVERY).is_err() {
+        for ended in servers.extract_if(.., |server| !server.is_running()) {
+            heed(ended.join());
+        }
     }
+    servers.into_iter().map(Server::stop).for_each(heed);
     exit
 }

@@ -16,7 +16,7 @@ use stateright::actor::{Actor, Id};
 
 use crate::clock;
 
-/// The same remark is written again only after this long.
+/// The shortest time between two equal remarks in the log.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// Most different remarks to remember.

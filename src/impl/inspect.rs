@@ -59,7 +59,8 @@ pub fn servers(cluster: &Cluster, patience: Duration) -> io::Result<BTreeMap<Nod
     }
 }
 
-/// What each group holds, as its leader tells, or the one of its servers that knows most.
+/// Returns the shards that each group holds, as its leader tells, or else the server of the group
+/// that knows most.
 #[must_use]
 pub fn groups(
     cluster: &Cluster,

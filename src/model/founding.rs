@@ -71,7 +71,7 @@ pub enum Message {
     Founded(Arc<Members>),
 }
 
-/// What a server that belongs to no group yet says of itself.
+/// The description of a server that belongs to no group yet, as it gives it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Announcement {
     /// The group that it is configured to belong to.
@@ -85,19 +85,19 @@ pub struct Announcement {
 /// A server that belongs to no group yet.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Founder {
-    /// It collects the announcements of the others.
+    /// The server collects the announcements of the others.
     Gathering {
         /// The latest of each.
         heard: BTreeMap<NodeId, Arc<Announcement>>,
     },
-    /// It has pledged itself, and collects the pledges of the others.
+    /// The server has pledged itself, and collects the pledges of the others.
     Pledged {
         /// The members that it has pledged itself to. All that survives a crash.
         members: Arc<Members>,
         /// The servers that have pledged themselves to the same, itself included.
         agreed: BTreeSet<NodeId>,
     },
-    /// It can never belong to the group, and does nothing more.
+    /// The server can never belong to the group, and does nothing more.
     Refused {
         /// The server that has told it so.
         by: NodeId,
@@ -120,7 +120,7 @@ pub enum Refusal {
     Replaced(Arc<Members>),
 }
 
-/// What a step of founding asks for.
+/// Requests of a founding step to its host.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The servers to send the present announcement to.

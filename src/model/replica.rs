@@ -3,16 +3,18 @@
 //! The only place that knows both. Requests come in, go through the log, and are applied on every
 //! replica as they are committed; the leader that took a request answers it.
 
+mod dispute;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
 use crate::effects::Effects as GenericEffects;
-use crate::founding::{self, Announcement, Charter};
+use crate::founding::Charter;
 use crate::health::Health;
 use crate::kv::command::Request;
 use crate::machine::Applied;
-use crate::raft::{self, Incarnation, Members, Payload, Persistent, Role};
+use crate::raft::{self, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::controller::Change;
 use crate::shard::holdings::Holdings;
@@ -21,6 +23,7 @@ use crate::shard::txn;
 use crate::shard::txn::coordinator::Reaction;
 use crate::types::{ClientId, Index, NodeId, RequestId};
 
+pub use self::dispute::Dispute;
 pub use crate::machine::{Command, Kind, Machine, Standing};
 pub use crate::message::{Answer, Message, Reply};
 
@@ -57,15 +60,6 @@ impl Setup {
         let charter = Charter { purpose: kind.purpose(), servers };
         Self { raft, kind, charter }
     }
-}
-
-/// A disagreement with another server about the membership of the group.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-pub enum Dispute {
-    /// The other server is not a member, or not in this incarnation: its messages have no effect.
-    Refused(Incarnation),
-    /// The other server belongs to a group with these members: it refuses the messages of this one.
-    RefusedBy(Arc<Members>),
 }
 
 /// How a request stands with a machine.
@@ -138,49 +132,6 @@ impl Replica {
         } else {
             self.refuse(from, message.sender.incarnation, fx);
         }
-    }
-
-    /// A message about the founding of a group has come in, to a member of one that is founded.
-    pub fn on_founding(&mut self, from: NodeId, message: founding::Message, fx: &mut Effects) {
-        match message {
-            founding::Message::Announce(announcement) => self.on_announce(from, &announcement, fx),
-            founding::Message::Founded(members) => {
-                if members != *self.raft.members() {
-                    self.disputes.insert(from, Dispute::RefusedBy(members));
-                }
-            }
-        }
-    }
-
-    /// A server that belongs to no group asks. A member that has missed the others' pledges learns
-    /// that the group is founded; any other server, that it can not belong to it.
-    fn on_announce(&mut self, from: NodeId, theirs: &Announcement, fx: &mut Effects) {
-        let members = self.raft.members();
-        let is_member = members.incarnation(from) == Some(theirs.incarnation)
-            && theirs.charter == Charter::of(members);
-        if is_member {
-            let members = Arc::clone(members);
-            fx.send(from, Message::Founding(founding::Message::Founded(members)));
-        } else {
-            self.refuse(from, theirs.incarnation, fx);
-        }
-    }
-
-    /// Tells a server that is not a member who the members are, and remembers that it was there.
-    fn refuse(&mut self, from: NodeId, incarnation: Incarnation, fx: &mut Effects) {
-        let members = Arc::clone(self.raft.members());
-        fx.send(from, Message::Founding(founding::Message::Founded(members)));
-        self.disputes.insert(from, Dispute::Refused(incarnation));
-    }
-
-    /// Disagreements about the membership of the group, by the other server.
-    #[must_use]
-    pub fn disputes(&self) -> &BTreeMap<NodeId, Dispute> {
-        &self.disputes
-    }
-
-    pub(crate) fn disputes_mut(&mut self) -> &mut BTreeMap<NodeId, Dispute> {
-        &mut self.disputes
     }
 
     /// A timer has run out.

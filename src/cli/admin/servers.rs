@@ -31,17 +31,17 @@ pub(super) struct Row {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum State {
-    /// It leads its group.
+    /// The server leads its group.
     Leader,
-    /// It follows a leader.
+    /// The server follows a leader.
     Follower,
-    /// It knows no leader.
+    /// The server knows no leader.
     NoLeader,
-    /// It belongs to no group yet.
+    /// The server belongs to no group yet.
     Founding,
-    /// It has lost entries, and takes no part in its group any more.
+    /// The server has lost entries, and takes no part in its group any more.
     Lost,
-    /// It does not answer.
+    /// The server does not answer.
     NoAnswer,
 }
 

@@ -1,6 +1,6 @@
 //! Participants and their numbers.
 //!
-//! Whoever has the cluster's key may speak. Which servers have a say in a group is not decided
+//! Every participant that has the cluster's key is heard. Which servers have a say in a group is not decided
 //! here, but by the log of that group, which names its members and their incarnations
 //! ([`model::raft::membership`]).
 
