@@ -17,4 +17,6 @@ pub struct Metrics {
     pub saves: u64,
     /// Times the journal was synced.
     pub syncs: u64,
+    /// Messages with a remark for the operator: refused, or telling that this node's are.
+    pub remarks: u64,
 }

@@ -196,6 +196,7 @@ where
             }
             for (from, message) in inbox.drain(..) {
                 if let Some(remark) = self.actor.remark(&state, from, &message) {
+                    self.metrics.remarks += 1;
                     self.remarks.write(&remark);
                 }
                 self.step(|actor, id, out| actor.on_msg(id, &mut state, from, message, out))?;

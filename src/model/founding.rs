@@ -236,6 +236,9 @@ impl Step<'_> {
 
     /// The group is founded. Whoever has pledged itself to its members is one of them.
     fn on_founded(&mut self, from: NodeId, members: Arc<Members>, out: &mut Outcome) {
+        if !self.charter.servers.contains(&from) {
+            return; // It belongs to another group.
+        }
         let refusal = match self.state {
             Founder::Pledged { members: pledge, .. } if *pledge == members => {
                 out.founded = Some(members);
