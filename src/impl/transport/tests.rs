@@ -1,5 +1,7 @@
 //! Transports: what is sent arrives unless a plan says otherwise, and a wait always ends.
 
+mod wakes;
+
 use super::*;
 use crate::{clock, threads};
 use std::net::Ipv4Addr;

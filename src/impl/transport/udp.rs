@@ -177,6 +177,17 @@ impl Transport for Udp {
 }
 
 /// A flag that a wait on file descriptors sees.
+///
+/// **No wake-up is lost.** Whoever sets `raised` then sets the event. So whenever `raised` is set,
+/// the event is set too, or a thread is about to set it, or [`lower`](Self::lower) is in between:
+/// `lower` takes both back, after a wait that the event has ended, first the event and then
+/// `raised`. A [`raise`](Self::raise) before the second of these steps leaves the event alone. Such
+/// a wake-up ends the wait that `lower` belongs to, and the waiting thread sees all that preceded
+/// the wake-up, since its own change of `raised` comes later. A `raise` after the second step sets
+/// the event again, for the next wait.
+///
+/// In the other order a `raise` between the two steps sets an event that `lower` then takes back:
+/// `raised` stays set without an event, and no later `raise` sets one.
 struct Wake {
     /// Spares the system call when the event is set already.
     raised: AtomicBool,
@@ -186,14 +197,14 @@ struct Wake {
 impl Wake {
     fn raise(&self) {
         if !self.raised.swap(true, Ordering::AcqRel) {
-            // It fails only when the counter is full, and then the event is set.
+            // The write fails only when the counter is full, and then the event is set.
             let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
         }
     }
 
-    /// Clears the flag before the event: a wake in between then sets the event again.
+    /// Takes a wake-up back that has ended a wait. Call this only while the event is set.
     fn lower(&self) {
-        self.raised.swap(false, Ordering::AcqRel);
         let _ = rustix::io::read(&self.event, &mut [0; 8]);
+        self.raised.swap(false, Ordering::AcqRel);
     }
 }

@@ -82,6 +82,30 @@ fn a_message_of_a_mebibyte_arrives() {
     });
 }
 
+/// Several threads send to one node without timers, each two messages at a time. Only wake-ups end
+/// the waits of such a node.
+#[test]
+fn no_message_from_another_thread_is_left_behind() {
+    let mut node = node(ONE, Toy(pong), udp(), &[], Volatile);
+    let mailboxes: Vec<_> = (0..3).map(|at| node.mailbox(id(OBSERVER + at))).collect();
+    let handle = node.handle();
+    let outcome = start(node);
+    let senders = mailboxes.into_iter().map(|mailbox| {
+        let rounds = move || {
+            (0..50_000).all(|round| {
+                let numbers = [2 * round, 2 * round + 1];
+                numbers.iter().for_each(|&n| mailbox.send(Msg::Ping(n)));
+                numbers.iter().all(|&n| mailbox.receive(PATIENCE) == Some(Msg::Pong(n)))
+            })
+        };
+        threads::spawn("sends", rounds).unwrap()
+    });
+    let senders: Vec<_> = senders.collect();
+    assert!(senders.into_iter().all(|sender| sender.join().unwrap()), "a message was left behind");
+    handle.stop();
+    outcome.join().unwrap().unwrap();
+}
+
 /// Counts messages, with a timer that is always due.
 fn restless(event: &Event, state: &mut u64, out: &mut Out<Toy>) {
     match event {
