@@ -150,6 +150,9 @@ impl<T: Transport> Endpoint<T> {
     /// Waits for messages and hands those that are ready to `deliver`, with their senders; stops
     /// after about `most`.
     ///
+    /// A datagram without a whole message counts as one message: a rejected datagram, or one that
+    /// holds a part of a large message. So whatever arrives, the call ends.
+    ///
     /// # Errors
     ///
     /// When the transport is unusable for good.
@@ -163,10 +166,12 @@ impl<T: Transport> Endpoint<T> {
         let mut count = 0;
         loop {
             let more = transport.receive(wait, &mut |from, datagram| {
+                let before = count;
                 let opened = opener.open(datagram, |sender, message| {
                     count += 1;
                     deliver(sender, message);
                 });
+                count = count.max(before + 1);
                 if let Ok(sender) = opened {
                     routes.learn(sender.source, from);
                 }

@@ -6,8 +6,8 @@
 //! durable. What a turn sends to one server is joined where one message can say it all.
 //!
 //! Two rules keep it live. Each turn receives before it looks at timers, and a timer fires at most
-//! once in a turn, so that no timer starves the network. And a turn is bounded, so that a busy
-//! network does not starve the timers.
+//! once in a turn, so that no timer starves the network. And a turn is bounded in datagrams, whether
+//! they are accepted or rejected, so that a busy network does not starve the timers.
 //!
 //! Two rules keep it honest. A journal that fails stops the node, since nobody knows what the disk
 //! holds then. A handler that panics, such as by a violated invariant, stops the node before
@@ -41,8 +41,8 @@ const _: () = assert!(size_of::<usize>() == size_of::<u64>());
 /// How a node runs.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// About how many messages to take in before saving and sending. More make saving cheaper for
-    /// each, and all of them later.
+    /// About how many messages to take in before saving and sending; a datagram without a whole
+    /// message counts as one. More make saving cheaper for each, and all of them later.
     pub batch: usize,
     /// Draws timeouts and random choices.
     pub rng: Rng,

@@ -1,6 +1,7 @@
 //! The event loop, with toy actors: what it promises, seen from outside.
 
 mod choices;
+mod flood;
 mod order;
 mod strangers;
 mod talk;
