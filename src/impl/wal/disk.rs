@@ -9,7 +9,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::error::{WalError, io_error};
+use rustix::fs::{FallocateFlags, fallocate};
+
+use super::error::{WalError, io_error, is_no_space};
 
 /// One flat directory of files, which a log has to itself.
 pub trait Disk: Send {
@@ -65,6 +67,17 @@ pub trait Disk: Send {
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send {
+    /// Takes the space for the first `bytes` bytes of the file, if the file system can do so
+    /// without writing them. The length of the file stays as it is.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StorageFull`] or [`io::ErrorKind::QuotaExceeded`] if there is less space.
+    /// A file system that cannot reserve space is no error: the default does nothing.
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// Writes all of `bytes` at `offset`, as one system call where the system lets it. The file
     /// grows if it ends before that, but is never written with a gap.
     ///
@@ -175,6 +188,15 @@ impl Disk for RealDisk {
 }
 
 impl DiskFile for File {
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        let reserved = fallocate(&*self, FallocateFlags::KEEP_SIZE, 0, bytes);
+        match reserved.map_err(io::Error::from) {
+            Err(error) if is_no_space(&error) => Err(error),
+            // Where this is not supported, writing the zeros takes the space.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.write_all_at(bytes, offset)
     }

@@ -6,9 +6,9 @@ use super::{Identity, MIN_SEGMENT_BYTES};
 
 /// Why the log cannot be created, opened or written.
 ///
-/// An error from [`Wal::append`](super::Wal::append), [`sync`](super::Wal::sync) or
-/// [`seal`](super::Wal::seal) other than [`TooLarge`](Self::TooLarge) leaves the log poisoned: the
-/// host stops the process without sending anything that depends on unsynced records.
+/// An error from an open [`Wal`](super::Wal) other than [`TooLarge`](Self::TooLarge) and
+/// [`NoSpace`](Self::NoSpace) leaves the log poisoned: the host stops the process without sending
+/// anything that depends on unsynced records.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
     /// The operating system refused an operation: see `source` (no space, I/O error, permission).
@@ -17,6 +17,17 @@ pub enum WalError {
         /// What was attempted, as a verb.
         action: &'static str,
         /// The file or directory it was attempted on.
+        file: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There is no space for the next segment. The log is as it was before the call, and goes on
+    /// as long as its last segment has room.
+    #[error("cannot {action} {file}: {source}; free some space on its disk")]
+    NoSpace {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// The file that it was attempted on.
         file: String,
         /// What the operating system said.
         source: io::Error,
@@ -96,6 +107,23 @@ pub enum WalError {
         /// The configured size, in bytes.
         bytes: u32,
     },
+}
+
+/// Whether the operating system refused an operation for lack of space.
+pub(super) fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Turns an [`io::Error`] about a file that is not part of the log into one that says what was
+/// attempted; it is not final if there was no space.
+pub(super) fn space_error(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> WalError {
+    move |source| {
+        if is_no_space(&source) {
+            WalError::NoSpace { action, file: file.to_owned(), source }
+        } else {
+            WalError::Io { action, file: file.to_owned(), source }
+        }
+    }
 }
 
 /// Turns an [`io::Error`] into one that says what was attempted, and on which file.

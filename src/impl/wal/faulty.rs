@@ -11,6 +11,8 @@ use super::disk::{Disk, DiskFile};
 pub enum Operation {
     /// [`Disk::create`].
     Create,
+    /// [`DiskFile::reserve`].
+    Reserve,
     /// [`DiskFile::write_at`]. When it fails, the first half of the bytes has been written.
     Write,
     /// [`DiskFile::sync`].
@@ -161,6 +163,11 @@ struct FaultyFile {
 }
 
 impl DiskFile for FaultyFile {
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        self.faults.attempt(Operation::Reserve)?;
+        self.inner.reserve(bytes)
+    }
+
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let result = self.faults.attempt(Operation::Write);
         let written = if result.is_ok() { bytes.len() } else { bytes.len() / 2 };

@@ -58,7 +58,7 @@ pub(super) struct Frame {
 }
 
 /// Bytes that a frame with this much payload occupies.
-pub(super) fn frame_bytes(payload: usize) -> usize {
+pub fn frame_bytes(payload: usize) -> usize {
     FRAME_HEADER + payload.next_multiple_of(ALIGNMENT)
 }
 

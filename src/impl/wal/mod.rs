@@ -23,6 +23,13 @@
 //! **Errors are final.** After a failed write or sync nobody knows what the disk holds until it is
 //! read again, so the log takes nothing more and the host stops the process.
 //!
+//! **A full disk is not, as long as it only prevents the next segment.** That file holds nothing
+//! that was promised, and the present segment has the space that it needs: zeros took it before the
+//! segment was begun. So [`WalError::NoSpace`] leaves the log as it was, and the host may go on in
+//! the [`room`](Wal::room) that is left and try again later ([`Wal::preallocate`]). An error that
+//! concerns the present segment is final whatever the system says, also if it says that there is no
+//! space.
+//!
 //! `docs/wal.md` has the format, the argument, and the list of what is not detected.
 
 mod blank;
@@ -31,6 +38,7 @@ mod error;
 mod faulty;
 mod frame;
 mod header;
+mod limited;
 mod memory;
 mod recovery;
 mod segment;
@@ -38,8 +46,9 @@ mod segment;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::WalError;
 pub use faulty::{Failure, Faults, FaultyDisk, Operation};
-pub use frame::Record;
+pub use frame::{Record, frame_bytes};
 pub use header::Identity;
+pub use limited::{LimitedDisk, Space};
 pub use memory::MemoryDisk;
 
 use std::fmt;
@@ -47,7 +56,7 @@ use std::io;
 
 use blank::Blank;
 use error::io_error;
-use frame::{ALIGNMENT, FRAME_HEADER, frame_bytes};
+use frame::{ALIGNMENT, FRAME_HEADER};
 use header::{SEGMENT_HEADER, SegmentHeader};
 use segment::Segment;
 
@@ -162,11 +171,11 @@ impl Wal {
 
     /// Buffers a record in memory. Records become durable in the order in which they were appended.
     ///
-    /// If the segment is full, this syncs it and begins another one.
+    /// If the segment has no room for it, this syncs the segment and begins another one.
     ///
     /// # Errors
-    /// [`WalError::TooLarge`], after which the log is as before; [`WalError::Poisoned`];
-    /// [`WalError::Io`], which poisons the log.
+    /// [`WalError::TooLarge`] and [`WalError::NoSpace`], after which the log is as before: a smaller
+    /// record may still fit; [`WalError::Poisoned`]; [`WalError::Io`], which poisons the log.
     pub fn append<P: AsRef<[u8]>>(&mut self, record: &Record<P>) -> Result<(), WalError> {
         let Record { kind, index, term, ref payload } = *record;
         let payload = payload.as_ref();
@@ -195,7 +204,8 @@ impl Wal {
     /// Syncs, and then writes down that it did, so that later damage to the last batch is known for
     /// what it is. Does nothing if that is written already.
     ///
-    /// Costs one more write and sync: call it when idle and before stopping.
+    /// Costs one more write and sync: call it when idle and before stopping. If neither the segment
+    /// nor the disk has space for it, the last batch stays as it is, durable and not sealed.
     ///
     /// # Errors
     /// As for [`sync`](Self::sync).
@@ -207,7 +217,10 @@ impl Wal {
             }
             if !wal.segment.has_room(FRAME_HEADER) {
                 // The header of the next segment vouches for this one as well as a seal does.
-                return wal.roll();
+                return match wal.roll() {
+                    Err(WalError::NoSpace { .. }) => Ok(()),
+                    rolled => rolled,
+                };
             }
             wal.segment.push_seal();
             wal.segment.flush()
@@ -221,21 +234,54 @@ impl Wal {
     /// where a few milliseconds do no harm, such as after a step's messages are sent.
     ///
     /// # Errors
-    /// As for [`sync`](Self::sync).
+    /// [`WalError::NoSpace`], after which the log goes on without a next segment, and this may be
+    /// tried again: the attempt begins anew, and until then takes no space. Otherwise as for
+    /// [`sync`](Self::sync).
     pub fn preallocate(&mut self) -> Result<(), WalError> {
         self.guard(|wal| {
             if let Some(due) = wal.segment.due_of_next() {
-                let mut blank = wal.take_blank()?;
-                blank.grow(due)?;
-                wal.next = Some(blank);
+                let blank = wal.take_blank()?;
+                wal.next = Some(blank.grow(&mut *wal.disk, due)?);
             }
             Ok(())
         })
     }
 
+    /// Whether the next segment is allocated, or need not be yet.
+    pub fn is_provided(&self) -> bool {
+        let is_whole = self.next.as_ref().is_some_and(Blank::is_whole);
+        is_whole || self.segment.due_of_next().is_none()
+    }
+
+    /// Bytes of [frames](frame_bytes) that the present segment has room for, whatever the disk
+    /// has.
+    pub fn room(&self) -> usize {
+        self.segment.room()
+    }
+
+    /// Size of the present segment, in bytes.
+    pub fn segment_bytes(&self) -> usize {
+        self.segment.bytes()
+    }
+
+    /// The log's identity.
+    pub fn identity(&self) -> Identity {
+        self.segment.identity()
+    }
+
     /// Most payload bytes that a record may have.
     pub fn payload_limit(&self) -> usize {
         Segment::payload_limit(self.options.segment_bytes)
+    }
+
+    /// Syncs the present segment and begins the next one, however much room the present one has
+    /// left: for a host that knows that what it is about to append will not fit.
+    ///
+    /// # Errors
+    /// [`WalError::NoSpace`], after which the present segment is still the last one. Otherwise as
+    /// for [`sync`](Self::sync).
+    pub fn begin_segment(&mut self) -> Result<(), WalError> {
+        self.guard(Self::roll)
     }
 
     /// Closes the segment and begins the next one, which is durable when this returns.
@@ -258,7 +304,8 @@ impl Wal {
         self.next.take().map_or_else(|| Blank::create(&mut *self.disk, sequence, bytes), Ok)
     }
 
-    /// Does some work on a healthy log, which an error makes an unhealthy one.
+    /// Does some work on a healthy log. An error makes the log unhealthy, except for a lack of space
+    /// for the next segment: that leaves the present one as it was.
     fn guard(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), WalError>,
@@ -267,7 +314,10 @@ impl Wal {
             return Err(WalError::Poisoned);
         }
         let result = work(self);
-        self.poisoned = result.is_err();
+        self.poisoned = match &result {
+            Ok(()) | Err(WalError::NoSpace { .. }) => false,
+            Err(_) => true,
+        };
         result
     }
 }

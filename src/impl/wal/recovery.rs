@@ -7,6 +7,7 @@
 //! - otherwise whatever is behind it was written together with B, in a batch of which nothing
 //!   shows that its sync ever returned: cut the log at B.
 
+use super::blank::remove_temporary;
 use super::disk::Disk;
 use super::error::{WalError, io_error};
 use super::frame::{ALIGNMENT, Frame, Record, Tag};
@@ -64,7 +65,7 @@ pub(super) fn recover(disk: &mut dyn Disk) -> Result<(Segment, Recovered), WalEr
 fn segment_names(disk: &mut dyn Disk) -> Result<Vec<String>, WalError> {
     let mut names = disk.list().map_err(io_error("list", "the data directory"))?;
     for name in names.iter().filter(|name| header::is_temporary(name)) {
-        disk.remove(name).map_err(io_error("remove", name))?;
+        remove_temporary(disk, name)?;
     }
     names.retain(|name| header::is_segment(name));
     names.sort_unstable();

@@ -3,7 +3,7 @@
 use super::disk::DiskFile;
 use super::error::{WalError, io_error};
 use super::frame::{self, FRAME_HEADER, Place, Record, Tag, frame_bytes};
-use super::header::{self, SEGMENT_HEADER, SegmentHeader};
+use super::header::{self, Identity, SEGMENT_HEADER, SegmentHeader};
 
 /// The payload of a frame that is nothing but its header.
 const MARK: Record<&[u8]> = Record { kind: 0, index: 0, term: 0, payload: &[] };
@@ -49,9 +49,25 @@ impl Segment {
         (4 * used).checked_sub(2 * self.header.bytes as usize)
     }
 
+    /// Length of the file.
+    pub(super) fn bytes(&self) -> usize {
+        self.header.bytes as usize
+    }
+
+    /// The identity of the log.
+    pub(super) fn identity(&self) -> Identity {
+        self.header.identity
+    }
+
+    /// Bytes of frames that still fit such that the segment can be marked as continued.
+    pub(super) fn room(&self) -> usize {
+        let used = self.synced + self.buffer.len() + FRAME_HEADER;
+        (self.header.bytes as usize).saturating_sub(used)
+    }
+
     /// Whether a frame fits such that the segment can still be marked as continued.
     pub(super) fn has_room(&self, frame: usize) -> bool {
-        self.synced + self.buffer.len() + frame + FRAME_HEADER <= self.header.bytes as usize
+        frame <= self.room()
     }
 
     /// Most payload bytes of a record in a segment of this size.

@@ -50,29 +50,6 @@ fn a_failed_seal_poisons_the_log_but_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_stops_the_log_before_it_promises_anything() {
-    let disk = MemoryDisk::new(BLOCK);
-    let (mut wal, faults) = faulty(&disk);
-    faults.fail(Operation::Create, 0, Failure::NoSpace);
-    let mut appended = 0;
-    let error = loop {
-        match wal.append(&record(appended)) {
-            Ok(()) => appended += 1,
-            Err(error) => break error,
-        }
-    };
-    match &error {
-        WalError::Io { source, .. } => assert_eq!(source.kind(), io::ErrorKind::StorageFull),
-        other => panic!("{other}"),
-    }
-    assert_poisoned(&mut wal);
-    drop(wal);
-    // What had to make way for the new segment was synced first.
-    disk.crash(&mut lose_all);
-    assert_eq!(reopened(&disk), records(0..appended));
-}
-
-#[test]
 fn no_operation_within_a_rollover_may_fail_unnoticed() {
     for operation in [
         Operation::Create,

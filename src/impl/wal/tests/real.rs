@@ -1,11 +1,79 @@
 //! The same log on a real file system.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use super::*;
 
-fn attach(directory: &std::path::Path) -> Box<dyn Disk> {
+fn attach(directory: &Path) -> Box<dyn Disk> {
     Box::new(RealDisk::open(directory).unwrap())
+}
+
+/// A file system of a given size, as long as this lives.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// Mounts one, which only root may; `None`, with a message, if that fails.
+    fn mount(bytes: u64) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(directory.path());
+        match mount.output() {
+            Ok(output) if output.status.success() => Some(Self(directory)),
+            failed => {
+                eprintln!("SKIPPED: cannot mount a small file system: {failed:?}");
+                None
+            }
+        }
+    }
+
+    /// Fills all that is free with a file, which is returned.
+    fn fill(&self) -> std::path::PathBuf {
+        let ballast = self.0.path().join("ballast");
+        let written = fs::write(&ballast, vec![1; 64 << 20]);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        ballast
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        if let Err(error) = Command::new("umount").arg(self.0.path()).status() {
+            eprintln!("{:?} stays mounted: {error}", self.0);
+        }
+    }
+}
+
+#[test]
+fn a_log_outlives_a_full_file_system() {
+    let Some(small) = Small::mount(3 << 20) else { return };
+    let directory = small.0.path().join("data");
+    let options = Options { segment_bytes: 1 << 20 };
+    let disk = Box::new(RealDisk::create(&directory).unwrap());
+    let mut wal = Wal::create(disk, ALICE, options).unwrap();
+    let ballast = small.fill();
+    let next = Record { kind: 0, index: 0, term: 0, payload: vec![1; 1000] };
+    let mut written = 0;
+    while wal.append(&next).is_ok() {
+        written += 1;
+        wal.sync().unwrap();
+        let allocated = wal.preallocate();
+        assert!(matches!(allocated, Ok(()) | Err(WalError::NoSpace { .. })), "{allocated:?}");
+        assert_eq!(wal.is_provided(), written * 1040 < (1 << 19) - 64, "{written}");
+    }
+    assert_eq!(written, ((1 << 20) - 64 - 40) / 1040);
+    wal.seal().unwrap();
+    drop(wal);
+    let (mut wal, recovered) = Wal::open(attach(&directory), options).unwrap();
+    assert_eq!(recovered.records, vec![next.clone(); written]);
+    assert!(matches!(wal.append(&next), Err(WalError::NoSpace { .. })));
+    fs::remove_file(ballast).unwrap();
+    wal.append(&next).unwrap();
+    wal.seal().unwrap();
+    drop(wal);
+    let (_, recovered) = Wal::open(attach(&directory), options).unwrap();
+    assert_eq!(recovered.records, vec![next; written + 1]);
 }
 
 #[test]
