@@ -34,6 +34,8 @@ mod metrics;
 pub mod rng;
 mod runtime;
 pub mod server;
+#[cfg(test)]
+mod sizes;
 pub mod threads;
 pub mod timers;
 pub mod transport;

@@ -38,6 +38,7 @@ pub mod raft;
 pub mod replica;
 pub mod service;
 pub mod shard;
+pub mod size;
 pub mod spec;
 pub mod symmetry;
 pub mod system;

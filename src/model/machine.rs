@@ -12,7 +12,7 @@ use crate::raft::{self, Purpose};
 use crate::replica::{Answer, Message, Reply};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::Group;
-use crate::shard::content::{Part, Place};
+use crate::shard::content::Place;
 use crate::shard::controller::{Change, Controller, Outcome};
 use crate::shard::migration::{Entry, Said};
 use crate::shard::store::Shards;
@@ -265,23 +265,7 @@ impl Command {
     }
 }
 
-impl raft::Command for Command {
-    fn bytes(&self) -> usize {
-        let inside = match self {
-            Self::Request(request) => request.op.bytes(),
-            Self::Change(request) => match &request.op {
-                Change::Join(groups) => groups.values().map(|servers| 4 + servers.len() * 2).sum(),
-                Change::Leave(groups) => groups.len() * 2,
-                Change::Move(..) | Change::Query(_) => 0,
-            },
-            Self::Migration(Entry::Configure(config)) => config.bytes(),
-            Self::Migration(Entry::Install { part, .. }) => Part::bytes(part),
-            Self::Migration(Entry::Discard { .. }) => 0,
-            Self::Transaction(entry) => entry.bytes(),
-        };
-        size_of::<(ClientId, RequestId)>() + inside
-    }
-}
+impl raft::Command for Command {}
 
 impl Debug for Command {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

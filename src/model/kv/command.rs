@@ -97,19 +97,6 @@ impl Op {
         }
     }
 
-    /// How many bytes its keys and values have.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Transaction(transaction) => transaction.bytes(),
-            Self::Get(_)
-            | Self::Put(..)
-            | Self::Append(..)
-            | Self::Cas { .. }
-            | Self::Delete(_) => self.key().len() + self.value().map_or(0, |value| value.0.len()),
-        }
-    }
-
     /// Whether key and value are within [`MAX_KEY_BYTES`] and [`MAX_VALUE_BYTES`]. A transaction
     /// is within its own limits, or it would be none.
     #[must_use]

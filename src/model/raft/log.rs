@@ -8,12 +8,15 @@ use im::Vector;
 use serde::{Deserialize, Serialize};
 
 use super::membership::Members;
+use crate::size;
 use crate::types::{Index, Term};
 
 /// What Raft replicates. Raft looks at nothing but its size.
-pub trait Command: Clone + Debug + Eq + Hash + Ord {
-    /// About how many bytes it takes in a message.
-    fn bytes(&self) -> usize;
+pub trait Command: Clone + Debug + Eq + Hash + Ord + Serialize {
+    /// The size of the command's encoding.
+    fn bytes(&self) -> usize {
+        size::of(self)
+    }
 }
 
 /// One entry of the log.
@@ -49,14 +52,9 @@ impl<C: Debug> Debug for Entry<C> {
 }
 
 impl<C: Command> Entry<C> {
-    /// About how many bytes it takes in a message.
+    /// The size of the entry's encoding.
     pub fn bytes(&self) -> usize {
-        size_of::<Term>()
-            + match &self.payload {
-                Payload::Noop => 0,
-                Payload::Command(command) => command.bytes(),
-                Payload::Members(members) => members.bytes(),
-            }
+        size::of(self)
     }
 }
 
@@ -206,11 +204,7 @@ impl<C: Clone> Log<C> {
 mod tests {
     use super::*;
 
-    impl Command for u8 {
-        fn bytes(&self) -> usize {
-            1
-        }
-    }
+    impl Command for u8 {}
 
     fn log(terms: &[u64]) -> Log<u8> {
         terms.iter().map(|t| Entry { term: Term(*t), payload: Payload::Noop }).collect()

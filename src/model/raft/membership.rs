@@ -174,16 +174,6 @@ impl Members {
         quorum::majority(self.count())
     }
 
-    /// About how many bytes the membership takes in a message.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let controllers = match &self.purpose {
-            Purpose::Store | Purpose::Controller { .. } => 0,
-            Purpose::Shards { controllers, .. } => controllers.len(),
-        };
-        16 + 3 * controllers + 13 * self.count()
-    }
-
     /// The credentials of a server in this incarnation whose log holds this membership.
     #[must_use]
     pub fn credentials(&self, incarnation: Incarnation) -> Credentials {

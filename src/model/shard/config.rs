@@ -188,13 +188,6 @@ impl Configuration {
         (group, Self { num: ConfigNum(1), groups: OrdMap::unit(group, servers), assignment })
     }
 
-    /// About how many bytes it takes in a message.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let groups = self.groups.values().map(|servers| 4 + servers.len() * 2);
-        groups.sum::<usize>() + self.assignment.len() * 2
-    }
-
     /// Adds groups, all at once, and gives them their share of the shards.
     ///
     /// # Errors

@@ -8,9 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::kv::Machine;
-use crate::kv::command::{Key, Output, Value};
+use crate::kv::command::{Key, Value};
 use crate::kv::session::Session;
-use crate::kv::transaction::{Reason, Refusal};
+use crate::size;
 use crate::types::ClientId;
 
 /// How far a shard has been taken over.
@@ -43,18 +43,23 @@ pub struct Part {
 }
 
 impl Part {
-    /// The part that begins at `from`: as much as takes about `bytes`, and always something.
+    /// The part that begins at `from`: the keys and sessions that fit into so many bytes together,
+    /// or the next one of them alone, however large.
     #[must_use]
     pub fn of(machine: &Machine, from: Place, bytes: usize) -> Self {
         let mut part =
             Self { from: from.clone(), keys: Vec::new(), sessions: Vec::new(), to: from };
-        let (mut taken, bytes) = (0, bytes.max(1));
+        let mut taken = 0;
+        let mut fits = |item: usize| {
+            let is_first = taken == 0;
+            taken += item;
+            is_first || taken <= bytes
+        };
         if let Place::Keys(after) = &part.to {
             for (key, value) in machine.store.behind(after.clone().as_ref()) {
-                if taken >= bytes {
+                if !fits(size::of(&(key, value))) {
                     return part;
                 }
-                taken += key.len() + value.0.len();
                 part.to = Place::Keys(Some(key.clone()));
                 part.keys.push((key.clone(), value.clone()));
             }
@@ -62,24 +67,15 @@ impl Part {
         }
         if let Place::Sessions(after) = part.to {
             for (client, session) in machine.sessions.behind(after) {
-                if taken >= bytes {
+                if !fits(size::of(&(client, session))) {
                     return part;
                 }
-                taken += size_of::<Session>() + weight(&session.output);
                 part.to = Place::Sessions(Some(client));
                 part.sessions.push((client, session.clone()));
             }
             part.to = Place::End;
         }
         part
-    }
-
-    /// About how many bytes it takes in a message.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let keys = self.keys.iter().map(|(key, value)| key.len() + value.0.len());
-        let sessions = self.sessions.iter().map(|(_, s)| size_of::<Session>() + weight(&s.output));
-        size_of::<Self>() + keys.sum::<usize>() + sessions.sum::<usize>()
     }
 
     /// Adds what it holds to what came before it.
@@ -90,24 +86,5 @@ impl Part {
         for (client, session) in &self.sessions {
             machine.sessions.restore(*client, session.clone());
         }
-    }
-}
-
-/// How many bytes a result takes beyond its own size.
-fn weight(output: &Output) -> usize {
-    match output {
-        Output::Value(value) | Output::Mismatch(value) => {
-            value.as_ref().map_or(0, |value| value.0.len())
-        }
-        Output::Committed(values) => {
-            let values = values.iter();
-            values.map(|value| size_of_val(value) + value.as_ref().map_or(0, |v| v.0.len())).sum()
-        }
-        Output::Rejected(Refusal { reason: Reason::Found(Some(value)), .. }) => value.0.len(),
-        Output::Written
-        | Output::TooLarge
-        | Output::Swapped
-        | Output::Deleted(_)
-        | Output::Rejected(_) => 0,
     }
 }

@@ -15,18 +15,19 @@ use serde::{Deserialize, Serialize};
 pub use course::Carried;
 
 use super::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Value};
+use crate::size;
 
 /// Most keys that a transaction may name.
 pub const MAX_KEYS: usize = 1_000;
 
-/// Most bytes that its keys and values may have in all, with [`STEP_BYTES`] for each step.
+/// Most steps.
+pub const MAX_STEPS: usize = 1 << 17;
+
+/// The largest encoding.
 pub const MAX_BYTES: usize = 1 << 20;
 
 // So none of its values can be too long.
 const _: () = assert!(MAX_BYTES <= MAX_VALUE_BYTES);
-
-/// What a step counts for beside its keys and values: how many there may be is limited, too.
-pub const STEP_BYTES: usize = 8;
 
 /// Most bytes of values that a transaction may find, give back and write in all.
 pub const MAX_WORK_BYTES: usize = 4 << 20;
@@ -34,7 +35,7 @@ pub const MAX_WORK_BYTES: usize = 4 << 20;
 /// Operations that take effect together: at least one, within the limits, and no two of which write
 /// to a key what the other then hides.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Step>", into = "Vec<Step>")]
+#[serde(try_from = "Vec<Step>")]
 pub struct Transaction(Vec<Step>);
 
 /// One operation of a transaction.
@@ -123,6 +124,8 @@ pub enum Mistake {
     Empty,
     /// It names this many keys.
     TooManyKeys(usize),
+    /// It has this many steps.
+    TooManySteps(usize),
     /// It has this many bytes.
     TooManyBytes(usize),
     /// This key is too long.
@@ -154,12 +157,6 @@ impl Transaction {
         }
         accesses
     }
-
-    /// How many bytes its keys and values have, with [`STEP_BYTES`] for each step.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.0.iter().map(Step::bytes).sum()
-    }
 }
 
 impl TryFrom<Vec<Step>> for Transaction {
@@ -169,7 +166,10 @@ impl TryFrom<Vec<Step>> for Transaction {
         if steps.is_empty() {
             return Err(Mistake::Empty);
         }
-        let bytes = steps.iter().map(Step::bytes).sum();
+        if steps.len() > MAX_STEPS {
+            return Err(Mistake::TooManySteps(steps.len()));
+        }
+        let bytes = size::of(&steps);
         if bytes > MAX_BYTES {
             return Err(Mistake::TooManyBytes(bytes));
         }
@@ -188,12 +188,6 @@ impl TryFrom<Vec<Step>> for Transaction {
             }
         }
         Ok(Self(steps))
-    }
-}
-
-impl From<Transaction> for Vec<Step> {
-    fn from(transaction: Transaction) -> Self {
-        transaction.0
     }
 }
 
@@ -231,22 +225,6 @@ impl Step {
         };
         [first, second].into_iter().flatten()
     }
-
-    /// The value that it brings along.
-    fn value(&self) -> Option<&Value> {
-        match self {
-            Self::Put(_, operand) | Self::Append(_, operand) | Self::Add(_, operand) => {
-                operand.value()
-            }
-            Self::Check(_, condition) => condition.operand().and_then(Operand::value),
-            Self::Get(_) | Self::Delete(_) | Self::Swap(..) => None,
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let keys: usize = self.keys().map(|key| key.len()).sum();
-        STEP_BYTES + keys + self.value().map_or(0, |value| value.0.len())
-    }
 }
 
 impl Operand {
@@ -254,13 +232,6 @@ impl Operand {
         match self {
             Self::Of(key) => Some(key),
             Self::Value(_) => None,
-        }
-    }
-
-    fn value(&self) -> Option<&Value> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Of(_) => None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 
-use super::{Condition, MAX_BYTES, MAX_KEYS, Mistake, Operand, Reason, Refusal, Step, Transaction};
+use super::{Condition, MAX_BYTES, MAX_KEYS, MAX_STEPS, Mistake};
+use super::{Operand, Reason, Refusal, Step, Transaction};
 use crate::kv::command::MAX_KEY_BYTES;
 
 impl Debug for Transaction {
@@ -73,6 +74,9 @@ impl Display for Mistake {
             Self::Empty => f.write_str("a transaction has at least one step"),
             Self::TooManyKeys(keys) => {
                 write!(f, "{keys} keys are over the limit of {MAX_KEYS}: split the transaction")
+            }
+            Self::TooManySteps(steps) => {
+                write!(f, "{steps} steps are over the limit of {MAX_STEPS}: split the transaction")
             }
             Self::TooManyBytes(bytes) => {
                 write!(f, "{bytes} bytes are over the limit of {MAX_BYTES}: split the transaction")

@@ -3,8 +3,10 @@
 use quickcheck::quickcheck;
 
 use crate::kv::Machine;
-use crate::kv::command::{Op, Request};
+use crate::kv::command::{Key, Op, Output, Request, Value};
+use crate::kv::session::Session;
 use crate::shard::content::{Part, Place};
+use crate::size;
 use crate::types::{ClientId, RequestId};
 
 fn machine(writes: Vec<(u8, u8, Vec<u8>)>) -> Machine {
@@ -52,11 +54,30 @@ fn an_empty_shard_is_one_part() {
     assert_eq!(parts(&Machine::default(), 1).len(), 1);
 }
 
+/// What a part takes beside its keys and sessions, if these are few and have short keys.
+const FRAMING: usize = 10;
+
 #[test]
-fn a_part_is_about_as_large_as_asked() {
+fn a_part_is_no_larger_than_asked() {
     let writes = (0..100).map(|key| (1, key, vec![7; 100])).collect();
     let machine = machine(writes);
-    let parts = parts(&machine, 1_000);
-    assert_eq!(parts.len(), 10 + 1, "ten keys each, and the session");
-    assert!(parts.iter().all(|part| part.bytes() < 2_500));
+    let item = size::of(&(Key::from([0]), Value::from([7; 100])));
+    let most = |bytes| parts(&machine, bytes).iter().map(size::of).max();
+    for (bytes, items) in [(10 * item, 10), (10 * item - 1, 9), (item, 1), (1, 1), (0, 1)] {
+        let (most, content) = (most(bytes).unwrap(), items * item);
+        assert!((content..=content + FRAMING).contains(&most), "{most} for {bytes}");
+    }
+    assert_eq!(parts(&machine, 10 * item).len(), 10 + 1, "ten keys each, and the session");
+}
+
+#[test]
+fn a_large_result_goes_alone() {
+    let mut machine = machine((0..10).map(|key| (key, key, vec![7; 100])).collect());
+    let values: Vec<_> = vec![Some(Value::from([7; 100])); 100];
+    let session = Session { number: RequestId(99), output: Output::Committed(values.into()) };
+    let item = size::of(&(ClientId(4), &session));
+    machine.sessions.restore(ClientId(4), session);
+    let sizes: Vec<_> = parts(&machine, 1_100).iter().map(size::of).collect();
+    let large: Vec<_> = sizes.iter().filter(|size| **size > 1_100).collect();
+    assert!(matches!(large[..], [size] if (item..=item + FRAMING).contains(size)), "{sizes:?}");
 }

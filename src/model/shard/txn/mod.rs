@@ -295,29 +295,6 @@ pub fn claims(transaction: &Transaction, config: &Configuration) -> BTreeMap<Gro
     claims
 }
 
-impl Entry {
-    /// About how many bytes it takes in a message.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let contents = |contents: &Contents| -> usize {
-            let value = |value: &Option<Value>| value.as_ref().map_or(0, |value| value.0.len());
-            contents.iter().map(|(key, v)| size_of::<Key>() + key.len() + value(v)).sum()
-        };
-        let inside = match self {
-            Self::Prepare { claim, .. } => {
-                claim.iter().map(|(key, _)| size_of::<Key>() + key.len()).sum()
-            }
-            Self::Vote { vote: Vote::Yes(found), .. } => contents(found),
-            Self::Decide { decision: Decision::Commit(writes), .. } => contents(writes),
-            Self::Vote { vote: Vote::TooLarge | Vote::No(_) | Vote::Late, .. }
-            | Self::Decide { decision: Decision::Abort, .. }
-            | Self::Wound { .. }
-            | Self::Settled { .. } => 0,
-        };
-        size_of::<Self>() + inside
-    }
-}
-
 impl Debug for TxnId {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}@{}", self.client, self.number, self.age)
