@@ -5,9 +5,11 @@ mod full;
 mod membership;
 mod scopes;
 mod shards;
+mod sizes;
 mod transactions;
 
 use model::kv::command::Op;
+use model::limits::Limits;
 use model::properties::{self, Property};
 use model::system::{NetworkKind, Scope, System};
 
@@ -72,6 +74,7 @@ impl Check {
     pub fn bounds(&self) -> report::Bounds {
         let scope = (self.scope)();
         let words = Op::to_string;
+        let bounded = |bytes: usize| (bytes < usize::MAX).then_some(bytes);
         report::Bounds {
             servers: scope.servers,
             clients: scope.clients.iter().map(|ops| ops.iter().map(words).collect()).collect(),
@@ -84,7 +87,7 @@ impl Check {
                 shards: sharding.shards,
                 controllers: sharding.controllers,
                 groups: sharding.groups.clone(),
-                part_bytes: (sharding.part_bytes < usize::MAX).then_some(sharding.part_bytes),
+                part_bytes: bounded(sharding.part_bytes),
                 changes: sharding.changes.iter().map(|change| format!("{change:?}")).collect(),
             }),
             retries: scope.bounds.retries,
@@ -99,6 +102,14 @@ impl Check {
             symmetry: scope.reductions.symmetry,
             batch_entries: scope.limits.batch_entries,
             window: scope.limits.window,
+            batch_bytes: bounded(scope.limits.batch_bytes),
+            sizes: (scope.sizes != Limits::DEFAULT).then_some(report::Sizes {
+                key: scope.sizes.key,
+                value: scope.sizes.value,
+                transaction: scope.sizes.transaction,
+                work: scope.sizes.work,
+                message: scope.sizes.message,
+            }),
         }
     }
 }
@@ -112,5 +123,6 @@ pub fn find(name: &str) -> Option<&'static Check> {
 /// Every check: those of the ci tier, then those that only the full tier has.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     let checks = ci::CHECKS.iter().chain(membership::CHECKS);
-    checks.chain(shards::CHECKS).chain(transactions::CHECKS).chain(full::CHECKS)
+    let ci = checks.chain(shards::CHECKS).chain(transactions::CHECKS).chain(sizes::CHECKS);
+    ci.chain(full::CHECKS)
 }

@@ -128,6 +128,25 @@ pub struct Bounds {
     pub symmetry: bool,
     /// Another AppendEntries goes out while fewer entries than this are unanswered.
     pub window: usize,
+    /// Most bytes of entries in one AppendEntries, if that is bounded.
+    pub batch_bytes: Option<usize>,
+    /// How large things may be, if not as large as in the world.
+    pub sizes: Option<Sizes>,
+}
+
+/// How large things may be, in bytes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sizes {
+    /// The longest key.
+    pub key: usize,
+    /// The longest value.
+    pub value: usize,
+    /// The largest transaction.
+    pub transaction: usize,
+    /// The most that one may find, give back and write.
+    pub work: usize,
+    /// The largest message.
+    pub message: usize,
 }
 
 /// How servers share a store.
@@ -178,6 +197,10 @@ impl Display for Bounds {
             if count > 0 {
                 write!(f, ", {count} × {what}")?;
             }
+        }
+        if let Some(Sizes { key, value, transaction, work, message }) = &self.sizes {
+            write!(f, ", keys of {key} B, values of {value} B, transactions of {transaction} B")?;
+            write!(f, " with {work} B of work, messages of {message} B")?;
         }
         if !self.founded {
             f.write_str(", new disks")?;

@@ -1,7 +1,8 @@
 //! What the checks' systems are made of.
 
 use model::kv::command::Op;
-use model::raft::Limits;
+use model::limits::Limits;
+use model::raft;
 use model::system::{Bounds, NetworkKind, Reductions, Scope};
 
 /// What each check starts from: three servers, no client, no fault but delay and loss.
@@ -12,7 +13,8 @@ pub(super) fn scope(max_term: u64, max_log: usize) -> Scope {
         sharding: None,
         founded: true,
         network: NetworkKind::Delivering,
-        limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
+        limits: raft::Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
+        sizes: Limits::DEFAULT,
         bounds: Bounds::within(max_term, max_log),
         reductions: Reductions::PLAIN,
     }
@@ -33,10 +35,14 @@ pub(super) fn bounded(scope: Scope, change: impl FnOnce(&mut Bounds)) -> Scope {
     scope
 }
 
-pub(super) fn limited(scope: Scope, change: impl FnOnce(&mut Limits)) -> Scope {
+pub(super) fn limited(scope: Scope, change: impl FnOnce(&mut raft::Limits)) -> Scope {
     let mut scope = scope;
     change(&mut scope.limits);
     scope
+}
+
+pub(super) fn sized(scope: Scope, sizes: Limits) -> Scope {
+    Scope { sizes, ..scope }
 }
 
 /// No message is taken to be dead.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::kv;
 use model::kv::command::{Output, Request};
 use model::kv::session::Seen;
+use model::limits::Limits;
 use model::machine::{Command, Kind, Machine, Standing};
 use model::raft::{Log, Payload};
 use model::replica::{Answer, Message, Reply};
@@ -68,7 +69,7 @@ impl<'a> Replay<'a> {
     #[must_use]
     pub fn of(kind: &Kind, log: &'a Log<Command>) -> Self {
         let mut replay = Self {
-            machine: Machine::new(kind),
+            machine: Machine::new(kind, Limits::DEFAULT),
             effects: BTreeMap::new(),
             changes: Vec::new(),
             given: BTreeMap::new(),

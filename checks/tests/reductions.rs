@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use checks::portfolio;
+use model::limits::Limits;
 use model::properties;
-use model::raft::Limits;
+use model::raft;
 use model::system::{
     Action, Bounds, NetworkKind, Reductions, Scope, System, SystemState, messages,
 };
@@ -28,7 +29,8 @@ fn small_scopes() -> Vec<(&'static str, Scope)> {
         sharding: None,
         founded: true,
         network,
-        limits: Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
+        limits: raft::Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
+        sizes: Limits::DEFAULT,
         bounds,
         reductions: Reductions::NONE,
     };

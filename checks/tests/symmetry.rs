@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use checks::portfolio;
-use model::raft::Limits;
+use model::limits::Limits;
+use model::raft;
 use model::symmetry;
 use model::system::{Action, Bounds, NetworkKind, Reductions, Scope, System, SystemState};
 use model::types::{NodeId, Term};
@@ -20,7 +21,8 @@ fn scopes() -> Vec<(&'static str, Scope, usize)> {
         sharding: None,
         founded: true,
         network: NetworkKind::Duplicating,
-        limits: Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
+        limits: raft::Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
+        sizes: Limits::DEFAULT,
         bounds,
         reductions: Reductions { symmetry: false, ..Reductions::ALL },
     };

@@ -10,8 +10,9 @@ use std::sync::atomic::AtomicBool;
 use checker::{Coverage, Options};
 use checks::engine::system;
 use checks::portfolio;
+use model::limits::Limits;
 use model::properties::{self, Property, goals};
-use model::raft::Limits;
+use model::raft;
 use model::system::{Bounds, NetworkKind, Reductions, Scope};
 use model::types::Term;
 
@@ -40,7 +41,8 @@ fn scopes() -> Vec<(&'static str, Scope)> {
         sharding: None,
         founded: true,
         network: NetworkKind::Duplicating,
-        limits: Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
+        limits: raft::Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
+        sizes: Limits::DEFAULT,
         bounds,
         reductions: Reductions::NONE,
     };

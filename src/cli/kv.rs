@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::kv::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Output, Value};
+use model::limits::Limits;
 use runtime::client::{Client, Outcome};
 use runtime::cluster::{Cluster, ClusterError};
 
@@ -157,7 +158,7 @@ fn check(op: &Op) -> Result<(), String> {
     if key > MAX_KEY_BYTES {
         return Err(format!("the key has {key} bytes, the limit is {MAX_KEY_BYTES}: shorten it"));
     }
-    if !op.within_limits() {
+    if !op.within_limits(&Limits::DEFAULT) {
         return Err(format!("the value is over the limit of {MAX_VALUE_BYTES} bytes: split it"));
     }
     Ok(())

@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use model::actor::Timing;
 use model::client::{Effects, Session, Timer};
 use model::effects::Effect;
+use model::limits::Limits;
 use model::replica::{Answer, Message};
 use model::service::{Administration, Keys, Service};
 use model::shard::config::Servers;
@@ -189,12 +190,19 @@ impl<T: Transport, S: Service> Client<T, S> {
         self.sessions[session.index()].id()
     }
 
-    /// Begins an operation. It leaves with the next [`poll`](Self::poll).
+    /// Begins an operation. It leaves with the next [`poll`](Self::poll), unless it breaks a limit:
+    /// then it ends there, as [`Outcome::NotDone`].
     ///
     /// # Panics
     ///
     /// If the session has one under way.
     pub fn invoke(&mut self, session: SessionId, op: S::Op) {
+        if !S::within_limits(&op, &Limits::DEFAULT) {
+            let pending = self.sessions[session.index()].pending();
+            assert!(pending.is_none(), "the session has an operation under way");
+            self.ended.push((session, Outcome::NotDone));
+            return;
+        }
         self.step(session, |session, fx| {
             session.invoke(op, fx);
             None

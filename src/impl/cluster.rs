@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use sharding::{DEFAULT_SHARDS, Group, Sharding};
 
 use crate::rng::{self, Rng};
-use crate::wire::{Key, Limits};
+use crate::wire::{Key, Limits, MAX_UDP_PAYLOAD, MIN_DATAGRAM};
 
 /// The configuration of a cluster.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -157,6 +157,9 @@ impl Cluster {
         let addresses: BTreeSet<_> = self.node.iter().map(|member| member.address).collect();
         if addresses.len() != self.node.len() {
             return Err("two nodes have one address".to_owned());
+        }
+        if !(MIN_DATAGRAM..=MAX_UDP_PAYLOAD).contains(&self.max_datagram) {
+            return Err(format!("max_datagram is from {MIN_DATAGRAM} to {MAX_UDP_PAYLOAD}"));
         }
         if let Some(sharding) = &self.sharding {
             sharding.check(self.node.len())?;

@@ -32,7 +32,7 @@ mod routes;
 
 use crate::clock;
 use crate::transport::{self, Transport, Wait, Waker};
-use crate::wire::{self, Identity, Key, Limits, Opener, Sealer, Sender};
+use crate::wire::{self, Identity, Key, Limits, Opener, Refused, Sealer, Sender};
 use routes::Routes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -110,10 +110,18 @@ impl<T: Transport> Endpoint<T> {
 
     /// Packs `message` for `to`, to leave with the next [`flush`](Self::flush).
     ///
-    /// A message that cannot be sent is counted and otherwise ignored: it is lost, as it might be
-    /// on its way.
+    /// A message that cannot be sent is counted and lost, as it might be on its way. If too much
+    /// waits to be sent that will pass. One that is too large can never be sent, and whoever says
+    /// it would say it for ever: that is a defect of this program, which is logged and, in tests,
+    /// a panic.
     pub fn push<M: Serialize + ?Sized>(&mut self, to: u64, message: &M) {
-        let _ = self.sealer.push(to, message);
+        match self.sealer.push(to, message) {
+            Ok(()) | Err(Refused::Backlog) => {}
+            Err(Refused::Encoding(error)) => {
+                tracing::error!("a message for {to} can never be sent: {error}");
+                assert!(!cfg!(any(test, debug_assertions)), "a message for {to}: {error}");
+            }
+        }
     }
 
     /// Sends what was pushed. Large messages may take several flushes, see
@@ -196,5 +204,24 @@ impl<T: Transport> Endpoint<T> {
             transport: self.transport.counters(),
             unroutable: self.unroutable,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::MemoryNet;
+
+    /// In tests. Elsewhere it is counted and logged.
+    #[test]
+    #[should_panic(expected = "a message for 2: the value is too large to encode")]
+    fn a_message_that_can_never_be_sent_is_noticed() {
+        let identity = Identity { cluster: 7, id: 1, incarnation: 71, schema: 1 };
+        let limits = Limits { max_message: 1_000, ..Limits::default() };
+        let transport = MemoryNet::default().attach(1);
+        let mut endpoint = Endpoint::new(identity, Key::new([5; 16]), limits, [], transport);
+        endpoint.push(2, &vec![0_u8; 990]);
+        assert_eq!(endpoint.counters().sent.unsendable, 0);
+        endpoint.push(2, &vec![0_u8; 1_000]);
     }
 }

@@ -10,7 +10,7 @@ use stateright::actor::Id;
 
 /// Most bytes of messages to join, as [`Join::bytes`] counts them: a joined message should not be
 /// so large that one lost datagram costs much.
-const MOST_BYTES: usize = 64 << 10;
+pub(crate) const MOST_BYTES: usize = 64 << 10;
 
 /// A message that may be joined with the next one to the same receiver.
 ///
@@ -58,11 +58,14 @@ fn join<C: Command>(first: &mut Rpc<C>, next: Rpc<C>) -> Result<(), Rpc<C>> {
     match (first, next) {
         // A leader's log only grows, so what follows in index follows in the log. Where the first
         // request would be refused, the answer to the second is lost. A heartbeat stays by itself:
-        // it says that the follower has acknowledged what is before it, and it is small.
+        // it says that the follower has acknowledged what is before it, and it is to arrive whatever
+        // becomes of what is large.
         (
             Rpc::AppendEntries { prev, entries, commit },
             Rpc::AppendEntries { prev: after, entries: more, commit: later },
-        ) if !entries.is_empty() && after.index.0 == prev.index.0 + entries.len() as u64 => {
+        ) if entries.is_empty() == more.is_empty()
+            && after.index.0 == prev.index.0 + entries.len() as u64 =>
+        {
             entries.extend(more);
             *commit = later.max(*commit);
             Ok(())
@@ -218,10 +221,16 @@ mod tests {
             }
             let mut joined: Vec<Message> = vec![];
             for message in messages.clone() {
-                match joined.last_mut() {
-                    Some(last) => last.join(message).unwrap(),
-                    None => joined.push(message),
-                }
+                let left = match joined.last_mut() {
+                    Some(last) => last.join(message).err(),
+                    None => Some(message),
+                };
+                joined.extend(left);
+            }
+            let is_heartbeat = |message: &Message| message.bytes() == 0;
+            let mut kinds = joined.chunk_by(|one, next| is_heartbeat(one) == is_heartbeat(next));
+            if !kinds.all(|alike| alike.len() == 1) {
+                return false;
             }
             let (in_order, all) = follow(follower.clone(), messages);
             let (at_once, some) = follow(follower, joined);
@@ -249,11 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn heartbeat_is_not_joined_with_the_entries_behind_it() {
+    fn a_heartbeat_is_joined_with_heartbeats_only() {
         let log = log(&[1, 1, 2, 3]);
-        let mut heartbeat = append(&log, 2, 0, 0);
-        let entries = append(&log, 2, 2, 0);
-        assert_eq!(heartbeat.join(entries.clone()), Err(entries));
+        let (heartbeat, entries) = (append(&log, 1, 0, 0), append(&log, 1, 1, 0));
+        assert!(heartbeat.clone().join(entries.clone()).is_err(), "the entries may be large");
+        assert!(entries.clone().join(append(&log, 2, 0, 1)).is_err());
+        let mut two = heartbeat;
+        assert!(two.join(append(&log, 1, 0, 1)).is_ok());
+        assert!(two == append(&log, 1, 0, 1));
     }
 
     #[test]
@@ -271,10 +283,10 @@ mod tests {
 
     #[test]
     fn each_receiver_gets_its_messages_in_order_and_none_too_large() {
-        let log = log(&[3; 3_000]);
+        let log = log(&[3; 6_000]);
         let mut joiner = Joiner::default();
         let (mut before, mut left) = (vec![], [0_usize; 2]);
-        for index in 0..3_000 {
+        for index in 0..6_000 {
             for to in 0..2 {
                 before.extend(joiner.push(Id::from(to), append(&log, index, 1, index)));
             }
@@ -295,7 +307,7 @@ mod tests {
                 Some(_) | None => 0,
             })
             .sum();
-        assert_eq!(sent + left[0] + left[1], 6_000);
+        assert_eq!(sent + left[0] + left[1], 12_000);
         assert_eq!(joiner.drain().count(), 0);
     }
 }

@@ -34,7 +34,6 @@ mod metrics;
 pub mod rng;
 mod runtime;
 pub mod server;
-#[cfg(test)]
 mod sizes;
 pub mod threads;
 pub mod timers;

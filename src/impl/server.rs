@@ -22,7 +22,8 @@ use crate::transport::{Transport, Udp};
 use crate::wal::{self, Disk, RealDisk, Wal, WalError};
 use crate::wire;
 
-/// The version of the messages. Servers and clients of different versions do not hear each other.
+/// The version of the messages, and of the limits that decide what comes of them. Servers and
+/// clients of different versions do not hear each other.
 pub const SCHEMA: u8 = 5;
 
 /// How many entries a leader without a disk has under way to a follower before it waits for an
@@ -178,7 +179,7 @@ impl Server {
         let new = wal::Identity { cluster: cluster.cluster, node: node.into(), incarnation: drawn };
         match place {
             Place::Memory => {
-                let limits = Limits { window: WINDOW, ..Limits::default() };
+                let limits = Limits { window: WINDOW, ..Limits::DEFAULT };
                 let actor = actor(cluster, node, Incarnation(drawn), limits);
                 Self::run(cluster, actor, node, drawn, None, Volatile, transport)
             }
@@ -187,7 +188,7 @@ impl Server {
                 let (journal, storage, identity) =
                     open(disk, first_start, options, new, folder.clone())?;
                 let incarnation = identity.incarnation;
-                let actor = actor(cluster, node, Incarnation(incarnation), Limits::default());
+                let actor = actor(cluster, node, Incarnation(incarnation), Limits::DEFAULT);
                 if let (Setup::Server(setup), Some(storage)) = (&actor.setup, &storage) {
                     check_members(setup, storage, folder)?;
                 }

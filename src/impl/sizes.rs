@@ -1,150 +1,43 @@
-//! The model's sizes are those of the codec: for every kind of message, command and result, and at
-//! the ends of what there may be.
+//! How the limits of wire, disk and configuration go with those of the model.
+//!
+//! The model says how large the largest message and the largest record can be
+//! ([`model::limits`]). Here it is held, when the program is compiled, that the runtime can carry
+//! each: else a server would have to send for ever what never arrives.
 
+use model::limits::{Limits, MAX_MESSAGE_BYTES, MAX_PART_BYTES};
+use model::raft;
+
+use crate::join::MOST_BYTES;
+use crate::wal;
+use crate::wire::{self, Assembly};
+
+#[cfg(test)]
 mod draw;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeSet;
+// What a message is allowed to have the sender takes, and the receiver puts together. One sender's
+// messages have room all at once, however large.
+const _: () = {
+    let wire::Limits { max_message, max_backlog, .. } = wire::Limits::DEFAULT;
+    let Assembly { per_sender, messages, bytes } = Assembly::DEFAULT;
+    assert!(max_message == MAX_MESSAGE_BYTES && max_message <= u32::MAX as usize);
+    assert!(per_sender * max_message <= bytes && per_sender <= messages);
+    assert!(per_sender * max_message <= max_backlog);
+};
 
-use model::machine::Command;
-use model::raft::{Entry, Outcome, Payload, Rpc};
-use model::replica::Message;
-use model::shard::migration;
-use model::shard::txn;
-use model::size;
-use quickcheck::{Arbitrary, Gen, quickcheck};
-use serde::Serialize;
+// Joined messages are no larger than the largest batch.
+const _: () = {
+    let joined = Limits::DEFAULT.append_entries(1, MOST_BYTES);
+    let batch = Limits::DEFAULT.append_entries(1, raft::Limits::DEFAULT.batch_bytes);
+    assert!(joined <= MAX_MESSAGE_BYTES && batch <= MAX_MESSAGE_BYTES);
+};
 
-use crate::wire::codec::encode;
+// A record of the log has room for what an entry carries, and a segment for a few of them.
+const _: () = {
+    let largest = Limits::DEFAULT.payload(MAX_PART_BYTES);
+    assert!(4 * largest <= wal::Options::DEFAULT.payload_limit());
+};
 
-fn encoded<T: Serialize>(value: &T) -> usize {
-    let mut bytes = Vec::new();
-    encode(value, usize::MAX, &mut bytes).unwrap();
-    bytes.len()
-}
-
-/// A message of any kind.
-#[derive(Clone, Debug)]
-struct Drawn(Message);
-
-impl Arbitrary for Drawn {
-    fn arbitrary(g: &mut Gen) -> Self {
-        Self(draw::message(g))
-    }
-}
-
-quickcheck! {
-    fn a_message_has_the_size_of_its_encoding(drawn: Drawn) -> bool {
-        size::of(&drawn.0) == encoded(&drawn.0)
-    }
-
-    fn an_entry_has_the_size_of_its_encoding(drawn: Drawn) -> bool {
-        match drawn.0.raft().map(|message| &message.rpc) {
-            Some(Rpc::AppendEntries { entries, .. }) => {
-                entries.iter().all(|entry| entry.bytes() == encoded(entry))
-            }
-            Some(_) | None => true,
-        }
-    }
-
-    fn any_value_has_the_size_of_its_encoding(
-        one: (Vec<(String, Option<i64>)>, bool, char, f32, f64),
-        other: (u8, u16, u32, u64, i8, i16, i32, i64)
-    ) -> bool {
-        size::of(&(&one, other)) == encoded(&(&one, other))
-    }
-
-    fn numbers_and_strings_have_known_sizes(drawn: u64, content: Vec<u8>) -> bool {
-        let text = "x".repeat(content.len());
-        size::number(drawn) == encoded(&drawn)
-            && size::length(content.len()) == encoded(&content) - content.len()
-            && size::bytes(content.len()) == encoded(&text)
-    }
-}
-
-/// Which kind a message is: those of its parts that have the longest lists of alternatives, too.
-fn kind(message: &Message) -> Vec<u8> {
-    match message {
-        Message::Raft(message) => match &message.rpc {
-            Rpc::RequestVote { .. } => vec![0],
-            Rpc::RequestVoteReply => vec![1],
-            Rpc::AppendEntries { entries, .. } => {
-                [2].into_iter().chain(entries.iter().map(kind_of_entry)).collect()
-            }
-            Rpc::AppendEntriesReply(Outcome::Matched(_)) => vec![3],
-            Rpc::AppendEntriesReply(Outcome::Conflict { .. }) => vec![4],
-        },
-        Message::Request(_) => vec![5],
-        Message::Reply(_) => vec![6],
-        Message::Change(_) => vec![7],
-        Message::Outcome(_) => vec![8],
-        Message::Migration(message) => vec![match message {
-            migration::Message::Ask(_) => 9,
-            migration::Message::Configuration(_) => 10,
-            migration::Message::Offer { .. } => 11,
-            migration::Message::Want { .. } => 12,
-            migration::Message::Part { .. } => 13,
-            migration::Message::Inspect => 14,
-            migration::Message::Holdings(_) => 15,
-        }],
-        Message::Transaction(message) => vec![match message {
-            txn::Message::Prepare { .. } => 16,
-            txn::Message::Vote { .. } => 17,
-            txn::Message::Wound { .. } => 18,
-            txn::Message::Decide { .. } => 19,
-            txn::Message::Settled { .. } => 20,
-        }],
-    }
-}
-
-fn kind_of_entry(entry: &Entry<Command>) -> u8 {
-    match &entry.payload {
-        Payload::Noop => 21,
-        Payload::Command(Command::Request(_)) => 22,
-        Payload::Command(Command::Change(_)) => 23,
-        Payload::Command(Command::Migration(entry)) => match entry {
-            migration::Entry::Configure(_) => 24,
-            migration::Entry::Install { .. } => 25,
-            migration::Entry::Discard { .. } => 26,
-        },
-        Payload::Command(Command::Transaction(entry)) => match **entry {
-            txn::Entry::Prepare { .. } => 27,
-            txn::Entry::Vote { .. } => 28,
-            txn::Entry::Wound { .. } => 29,
-            txn::Entry::Decide { .. } => 30,
-            txn::Entry::Settled { .. } => 31,
-        },
-    }
-}
-
-/// Each is drawn, and its size compared.
-#[test]
-fn every_kind_of_message_and_entry_has_the_size_of_its_encoding() {
-    let mut g = Gen::new(10);
-    let mut open: BTreeSet<u8> = (0..32).collect();
-    for _ in 0..100_000 {
-        let message = draw::message(&mut g);
-        assert_eq!(size::of(&message), encoded(&message), "{message:?}");
-        kind(&message).iter().for_each(|kind| {
-            open.remove(kind);
-        });
-        if open.is_empty() {
-            return;
-        }
-    }
-    panic!("kinds {open:?} were never drawn");
-}
-
-/// A sequence of unknown length has no encoding.
-#[test]
-fn what_has_no_encoding_is_larger_than_any_limit() {
-    struct Endless;
-
-    impl Serialize for Endless {
-        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-            serde::ser::SerializeSeq::end(to.serialize_seq(None)?)
-        }
-    }
-
-    assert!(encode(&Endless, usize::MAX, &mut Vec::new()).is_err());
-    assert_eq!(size::of(&Endless), usize::MAX);
-}
+// A heartbeat, which has no entries, fits the smallest datagram.
+const _: () = assert!(model::limits::APPEND_ENTRIES <= wire::whole_message(wire::MIN_DATAGRAM));

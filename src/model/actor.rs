@@ -7,7 +7,9 @@
 //!   it as no step at all, however the handler is written;
 //! - every effect that reveals state stands behind the `Save` it depends on (`persist_before_send`,
 //!   [Raft Fig. 2]); a host may therefore take many steps, save once, and then send everything;
-//! - every step is checked against the invariants of [`crate::raft::Summary`].
+//! - every step is checked against the invariants of [`crate::raft::Summary`];
+//! - every message fits (`fits_in_a_message`): one that can not be sent would be said for ever, and
+//!   in vain.
 //!
 //! A broken promise panics with a [`Violation`]: it stops the process that would do harm, and the
 //! checker reports it by name.
@@ -26,8 +28,9 @@ use stateright::actor::{Actor, Id, Out};
 
 use crate::effects::Effect;
 use crate::node::{Effects, Node, Setup, Storage, Timer};
-use crate::raft::{self, Incarnation, Members, Persistent, Rpc, Summary};
+use crate::raft::{self, Entry, Incarnation, Members, Persistent, Progress, Rpc, Summary};
 use crate::replica::{Command, Message};
+use crate::size;
 use crate::types::{Address, ClientId, Index, NodeId};
 use crate::violation::{Violation, demand};
 
@@ -134,6 +137,9 @@ impl NodeActor {
     }
 
     fn emit(&self, fx: Effects, out: &mut Out<Self>) {
+        if let Err(violation) = check_sizes(self.setup.largest_message(), &fx) {
+            panic_any(violation);
+        }
         for effect in fx {
             match effect {
                 Effect::Persist(storage) => out.save(storage),
@@ -192,7 +198,7 @@ impl Before {
                 let raft = &replica.raft;
                 before.check_step(raft, cause.acknowledged)?;
                 if cause.heartbeat && before.is_leader() {
-                    check_sent_again(raft, fx)?;
+                    check_heartbeat(raft, fx)?;
                 }
                 let is_stored = |stored: &Storage| {
                     stored.member().is_some_and(|stored| same(stored, &raft.persistent))
@@ -219,27 +225,55 @@ impl Before {
     }
 }
 
-/// What a follower that is known has not acknowledged may be lost: a heartbeat begins there.
-fn check_sent_again(leader: &raft::State<Command>, fx: &Effects) -> Result<(), Violation> {
-    let begins = |message: &raft::Message<Command>| match &message.rpc {
-        Rpc::AppendEntries { prev, .. } => Some(prev.index),
-        Rpc::RequestVote { .. } | Rpc::RequestVoteReply | Rpc::AppendEntriesReply(_) => None,
+/// A heartbeat shows each follower that there is a leader, by a message without entries that stands
+/// behind the last one that the follower has acknowledged; and it sends again what a known follower
+/// has not acknowledged, since that may be lost.
+fn check_heartbeat(leader: &raft::State<Command>, fx: &Effects) -> Result<(), Violation> {
+    let last = leader.last().index;
+    let peers = || leader.progress().into_iter().flatten();
+    let shown = |(peer, p): &(&NodeId, &Progress)| {
+        is_sent(fx, **peer, |prev, entries| prev == p.matched && entries.is_empty())
     };
-    let sent = |to: &NodeId, from: Index| {
-        fx.into_iter().any(|effect| match effect {
-            Effect::Send(Address::Server(server), message) => {
-                server == to && message.raft().and_then(begins) == Some(from)
-            }
-            Effect::Send(Address::Client(_), _)
-            | Effect::Persist(_)
-            | Effect::Arm(_)
-            | Effect::Cancel(_) => false,
-        })
+    let unseen = peers().find(|peer| !shown(peer));
+    demand("shows_itself", unseen.is_none(), || format!("{unseen:?} is sent no heartbeat"))?;
+    let sent = |(peer, p): &(&NodeId, &Progress)| {
+        is_sent(fx, **peer, |prev, entries| prev == p.matched && !entries.is_empty())
     };
-    let known = leader.progress().into_iter().flatten();
-    let known = known.filter(|(_, p)| !p.is_probing() && !p.lost);
-    let forgotten = known.into_iter().find(|(peer, p)| !sent(peer, p.matched));
+    let mut lacking = peers().filter(|(_, p)| !p.lost && !p.is_probing() && p.matched < last);
+    let forgotten = lacking.find(|peer| !sent(peer));
     demand("sends_again", forgotten.is_none(), || format!("{forgotten:?} is not sent it again"))
+}
+
+/// Whether a server is sent such an AppendEntries.
+fn is_sent(fx: &Effects, to: NodeId, such: impl Fn(Index, &[Entry<Command>]) -> bool) -> bool {
+    fx.into_iter().any(|effect| match effect {
+        Effect::Send(Address::Server(server), message) if *server == to => {
+            match message.raft().map(|message| &message.rpc) {
+                Some(Rpc::AppendEntries { prev, entries, .. }) => such(prev.index, entries),
+                Some(
+                    Rpc::RequestVote { .. } | Rpc::RequestVoteReply | Rpc::AppendEntriesReply(_),
+                )
+                | None => false,
+            }
+        }
+        Effect::Send(..) | Effect::Persist(_) | Effect::Arm(_) | Effect::Cancel(_) => false,
+    })
+}
+
+/// Most characters of a message that are shown of one that is too large.
+const SHOWN: usize = 200;
+
+/// What is too large for a message is never sent, however often it is said.
+fn check_sizes(most: usize, fx: &Effects) -> Result<(), Violation> {
+    for effect in fx {
+        let Effect::Send(_, message) = effect else { continue };
+        let size = size::of(message);
+        demand("fits_in_a_message", size <= most, || {
+            let text: String = format!("{message:?}").chars().take(SHOWN).collect();
+            format!("{size} bytes, the limit is {most}: {text}")
+        })?;
+    }
+    Ok(())
 }
 
 /// A step saves what it changes in the persistent state, and before it sends anything. `unchanged`

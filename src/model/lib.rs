@@ -30,6 +30,7 @@ pub mod founding;
 pub mod health;
 pub mod history;
 pub mod kv;
+pub mod limits;
 pub mod machine;
 pub mod message;
 pub mod node;

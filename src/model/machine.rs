@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::kv;
 use crate::kv::command::{Op, Output, Request};
 use crate::kv::session::Seen;
+use crate::limits::Limits;
 use crate::raft::{self, Purpose};
 use crate::replica::{Answer, Message, Reply};
 use crate::service::{Administration, Keys, Service};
@@ -113,10 +114,10 @@ impl Kind {
 impl Machine {
     /// The state machine before its first command.
     #[must_use]
-    pub fn new(kind: &Kind) -> Self {
+    pub fn new(kind: &Kind, limits: Limits) -> Self {
         match kind {
-            Kind::Store => Self::Store(kv::Machine::default()),
-            Kind::Group(group) => Self::Group(Shards::new(group.id, group.shards)),
+            Kind::Store => Self::Store(kv::Machine::within(limits)),
+            Kind::Group(group) => Self::Group(Shards::new(group.id, group.shards, limits)),
             Kind::Controller { shards } => Self::Controller(Controller::new(*shards)),
         }
     }
@@ -188,6 +189,16 @@ impl Machine {
                 | Command::Migration(_)
                 | Command::Transaction(_),
             ) => Applied::default(),
+        }
+    }
+
+    /// What the results of operations are bounded by. The controller carries out none.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        match self {
+            Self::Store(machine) => machine.limits,
+            Self::Group(shards) => shards.limits,
+            Self::Controller(_) => Limits::DEFAULT,
         }
     }
 

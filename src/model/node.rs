@@ -11,6 +11,7 @@ use crate::effects::Effects as GenericEffects;
 use crate::founding::{self, Founder};
 use crate::health::Health;
 use crate::kv::command::Op;
+use crate::limits::Limits;
 use crate::raft::{self, Members, Persistent};
 use crate::replica::{self, Command, Message, Replica};
 use crate::service::{Administration, Service};
@@ -158,6 +159,15 @@ impl Setup {
         }
     }
 
+    /// The largest message that the node may send.
+    #[must_use]
+    pub fn largest_message(&self) -> usize {
+        match self {
+            Self::Server(setup) => setup.limits.message,
+            Self::Client { .. } | Self::Administrator { .. } => Limits::DEFAULT.message,
+        }
+    }
+
     /// A message has come in.
     pub fn on_message(&self, node: &mut Node, from: Address, message: Message, fx: &mut Effects) {
         match (self, node) {
@@ -255,7 +265,7 @@ fn begin_as_member(
     persistent: Persistent<Command>,
     fx: &mut Effects,
 ) -> Node {
-    let mut replica = Replica::restart(&setup.kind, persistent);
+    let mut replica = Replica::restart(&setup.kind, setup.limits, persistent);
     server(fx, |fx| replica.on_start(setup, fx));
     Node::Server(replica)
 }

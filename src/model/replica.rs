@@ -13,6 +13,7 @@ use crate::effects::Effects as GenericEffects;
 use crate::founding::Charter;
 use crate::health::Health;
 use crate::kv::command::Request;
+use crate::limits::Limits;
 use crate::machine::Applied;
 use crate::raft::{self, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
@@ -51,6 +52,8 @@ pub struct Setup {
     /// The group that it is configured to belong to. It is looked at while the server belongs to
     /// none: afterwards the log says who the members are.
     pub charter: Charter,
+    /// The limits of sizes. All replicas of a group have the same limits.
+    pub limits: Limits,
 }
 
 impl Setup {
@@ -58,7 +61,7 @@ impl Setup {
     pub fn new(raft: raft::Config, kind: Kind, servers: impl IntoIterator<Item = NodeId>) -> Self {
         let servers: BTreeSet<_> = servers.into_iter().collect();
         let charter = Charter { purpose: kind.purpose(), servers };
-        Self { raft, kind, charter }
+        Self { raft, kind, charter, limits: Limits::DEFAULT }
     }
 }
 
@@ -97,10 +100,10 @@ impl Replica {
     /// A replica as it starts, for the first time or after a crash: what was applied is applied
     /// again as it is learnt to be committed.
     #[must_use]
-    pub fn restart(kind: &Kind, persistent: Persistent<Command>) -> Self {
+    pub fn restart(kind: &Kind, limits: Limits, persistent: Persistent<Command>) -> Self {
         Self {
             raft: raft::State::restart(persistent),
-            machine: Machine::new(kind),
+            machine: Machine::new(kind, limits),
             applied: Index::ZERO,
             accepted: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -183,7 +186,7 @@ impl Replica {
             }
             Role::Follower { leader: None } | Role::Candidate { .. } => return, // It asks again.
         }
-        if !S::within_limits(&request.op) {
+        if !S::within_limits(&request.op, &setup.limits) {
             answer(fx, Answer::Refused);
             return;
         }

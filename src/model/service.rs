@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use crate::kv::command::{Op, Output, Request};
+use crate::limits::Limits;
 use crate::replica::{Command, Message, Reply};
 use crate::shard::controller::{Change, Outcome};
 use crate::shard::route::shard_of;
@@ -20,7 +21,7 @@ pub trait Service: Clone + Copy + Debug + Eq + Hash + Ord {
     type Output: Clone + Debug + Eq + Hash + Ord;
 
     /// Whether a request is within its limits.
-    fn within_limits(op: &Self::Op) -> bool;
+    fn within_limits(op: &Self::Op, limits: &Limits) -> bool;
     /// Which of so many shards a request is about.
     fn shard(op: &Self::Op, shards: u16) -> ShardId;
     /// A request as a message.
@@ -41,8 +42,8 @@ impl Service for Keys {
     type Op = Op;
     type Output = Output;
 
-    fn within_limits(op: &Op) -> bool {
-        op.within_limits()
+    fn within_limits(op: &Op, limits: &Limits) -> bool {
+        op.within_limits(limits)
     }
 
     fn shard(op: &Op, shards: u16) -> ShardId {
@@ -83,7 +84,7 @@ impl Service for Administration {
     type Op = Change;
     type Output = Outcome;
 
-    fn within_limits(change: &Change) -> bool {
+    fn within_limits(change: &Change, _: &Limits) -> bool {
         change.within_limits()
     }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::actor::NodeActor;
 use model::kv::command::Request;
+use model::limits::Limits;
 use model::node::{Node, Storage, Timer};
 use model::raft::{Entry, Log, Outcome, Payload, Persistent, Position, Rpc};
 use model::replica::{Command as Logged, Kind, Message, Replica};
@@ -35,7 +36,7 @@ pub struct View {
 impl View {
     /// Before it has shown anything.
     pub fn new(kind: &Kind) -> Self {
-        let replica = Replica::restart(kind, Persistent::default());
+        let replica = Replica::restart(kind, Limits::DEFAULT, Persistent::default());
         Self { replica, sent: Sent::default(), proposals: BTreeMap::new() }
     }
 
@@ -186,7 +187,8 @@ impl Actor for Observed {
     fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> Node {
         let mut sent = Out::new();
         let node = self.actor.on_start(id, storage, &mut sent);
-        lock(&self.view).replica = Replica::restart(&self.kind, Persistent::default());
+        lock(&self.view).replica =
+            Replica::restart(&self.kind, Limits::DEFAULT, Persistent::default());
         self.show(&node, sent, out);
         node
     }
@@ -233,7 +235,7 @@ mod tests {
         let log = [entry].into_iter().collect();
         let persistent = Persistent { term: Term(term), log, ..Persistent::default() };
         let raft = State::restart(persistent);
-        let mut replica = Replica::restart(&Kind::Store, Persistent::default());
+        let mut replica = Replica::restart(&Kind::Store, Limits::DEFAULT, Persistent::default());
         replica.raft = State { commit: Index(1), ..raft };
         if leads {
             replica.raft.role = Role::Leader { progress: BTreeMap::new() };

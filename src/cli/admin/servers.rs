@@ -125,7 +125,7 @@ fn problems(member: &Member) -> Vec<String> {
             Dispute::Refused(incarnation) => {
                 format!("refuses {other} {incarnation}: the members are {}", member.members)
             }
-            Dispute::RefusedBy(theirs) => format!("is refused by {other}, a member of {theirs}"),
+            Dispute::RefusedBy => format!("is refused by {other}, whose group has other members"),
         });
     }
     problems

@@ -3,7 +3,7 @@
 //! ```toml
 //! [sharding]
 //! shards = 16                 # how many parts the keys are cut into; it never changes
-//! part_bytes = 131072         # about how many bytes of a shard go into one message
+//! part_bytes = 131072         # how many bytes of a shard go into one message
 //! controller = [0, 1, 2]      # the nodes that say which group has which of them
 //!
 //! [[sharding.group]]
@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::limits::MAX_PART_BYTES;
 use model::replica::Kind;
 use model::shard;
 use model::shard::config::Servers;
@@ -23,12 +24,8 @@ use serde::{Deserialize, Serialize};
 pub const DEFAULT_SHARDS: u16 = 16;
 
 /// Enough that a disk is not synced too often for what moves, and little enough that clients do not
-/// wait long for it (`benches/README.md` has both). With the largest value on top it is well below
-/// the largest message.
+/// wait long for it (`benches/README.md` has both).
 const DEFAULT_PART_BYTES: usize = 128 << 10;
-
-/// With the largest value on top this still fits a message.
-const MAX_PART_BYTES: usize = 1 << 20;
 
 /// Who is who in a cluster whose store several groups share. Every node has one place.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -37,7 +34,8 @@ pub struct Sharding {
     /// How many parts the keys are cut into. It never changes.
     #[serde(default = "default_shards")]
     pub shards: u16,
-    /// About how many bytes of a shard go into one message.
+    /// How many bytes of a shard go into one message: keys and sessions that fit together, or one
+    /// that is larger.
     #[serde(default = "default_part_bytes")]
     pub part_bytes: usize,
     /// The servers of the controller.

@@ -1,5 +1,7 @@
 //! Drawn messages.
 
+mod founding;
+
 use model::kv::Machine;
 use model::kv::command::{Key, MAX_KEY_BYTES, Op, Output, Request, Value};
 use model::kv::session::Session;
@@ -271,7 +273,8 @@ fn holdings(g: &mut Gen) -> Holdings {
         let phase = *g.choose(&phases).unwrap();
         Holding { shard: shard(g), phase, keys: number(g), bytes: number(g) }
     };
-    Holdings { config: config_num(g), leads: bool::arbitrary(g), shards: list(g, holding) }
+    let (server, config, leads) = (founding::health(g), config_num(g), bool::arbitrary(g));
+    Holdings { server, config, leads, shards: list(g, holding) }
 }
 
 fn attempt(g: &mut Gen) -> Attempt {
@@ -342,7 +345,8 @@ fn command(g: &mut Gen) -> Command {
 
 fn entry(g: &mut Gen) -> Entry<Command> {
     let payload = if bool::arbitrary(g) && bool::arbitrary(g) {
-        Payload::Noop
+        let members = Payload::Members(founding::members(g).into());
+        if bool::arbitrary(g) { Payload::Noop } else { members }
     } else {
         Payload::Command(command(g))
     };
@@ -364,6 +368,7 @@ fn rpc(g: &mut Gen) -> Rpc<Command> {
                 let outcome = Outcome::Conflict { rejected: index(g), hint: position(g) };
                 Rpc::AppendEntriesReply(outcome)
             },
+            |g| Rpc::AppendEntriesReply(Outcome::Lost(index(g))),
         ],
     )
 }
@@ -410,8 +415,11 @@ fn of_transactions(g: &mut Gen) -> txn::Message {
 
 /// A message of any kind.
 pub(super) fn message(g: &mut Gen) -> Message {
-    match u8::arbitrary(g) % 12 {
-        0..4 => Message::Raft(raft::Message { term: Term(number(g)), rpc: rpc(g) }),
+    match u8::arbitrary(g) % 13 {
+        0..4 => {
+            let (sender, term) = (founding::credentials(g), Term(number(g)));
+            Message::Raft(raft::Message { sender, term, rpc: rpc(g) })
+        }
         4 => {
             let op = op(g);
             Message::Request(request(g, op))
@@ -423,6 +431,7 @@ pub(super) fn message(g: &mut Gen) -> Message {
         }
         7 => Message::Outcome(reply(g, outcome)),
         8 | 9 => Message::Migration(migration(g)),
+        10 => Message::Founding(founding::message(g)),
         _ => Message::Transaction(of_transactions(g)),
     }
 }

@@ -73,11 +73,20 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20 }
+        Self::DEFAULT
     }
 }
 
 impl Options {
+    /// Segments that a server fills in a few seconds when it is busy.
+    pub const DEFAULT: Self = Self { segment_bytes: 64 << 20 };
+
+    /// Most payload bytes that a record may have in a segment of this size.
+    #[must_use]
+    pub const fn payload_limit(self) -> usize {
+        Segment::payload_limit(self.segment_bytes)
+    }
+
     fn check(self) -> Result<Self, WalError> {
         let Self { segment_bytes: bytes } = self;
         if bytes < MIN_SEGMENT_BYTES || !(bytes as usize).is_multiple_of(ALIGNMENT) {
@@ -271,7 +280,7 @@ impl Wal {
 
     /// Most payload bytes that a record may have.
     pub fn payload_limit(&self) -> usize {
-        Segment::payload_limit(self.options.segment_bytes)
+        self.options.payload_limit()
     }
 
     /// Syncs the present segment and begins the next one, however much room the present one has

@@ -71,7 +71,7 @@ impl Segment {
     }
 
     /// Most payload bytes of a record in a segment of this size.
-    pub(super) fn payload_limit(bytes: u32) -> usize {
+    pub(super) const fn payload_limit(bytes: u32) -> usize {
         // Two frame headers: the record's own, and the mark that the segment is continued.
         bytes as usize - SEGMENT_HEADER - 2 * FRAME_HEADER
     }

@@ -22,14 +22,25 @@ pub struct Assembly {
     pub bytes: usize,
 }
 
+impl Assembly {
+    /// Room for eight of the largest messages, be they from one sender or from several.
+    pub const DEFAULT: Self = Self { per_sender: 8, messages: 128, bytes: 64 << 20 };
+}
+
 impl Default for Assembly {
     fn default() -> Self {
-        Self { per_sender: 8, messages: 128, bytes: 64 << 20 }
+        Self::DEFAULT
     }
 }
 
-/// Most separate runs of bytes a message in assembly may consist of.
-const MAX_RUNS: usize = 4_096;
+/// The shortest part, but for the last of a message: a sender pads what is shorter.
+pub(super) const SHORTEST_PART: usize = 128;
+
+/// Most separate runs of bytes that a message in assembly may consist of: if every second of its
+/// parts is missing, and all are as short as can be.
+fn most_runs(total: usize) -> usize {
+    total / (2 * SHORTEST_PART) + 1
+}
 
 /// Messages that have arrived in part.
 #[derive(Debug)]
@@ -80,7 +91,7 @@ impl Assembler {
             return Err(Rejected::Digest);
         }
         partial.fill(part.offset as usize, part.data);
-        if partial.runs.len() > MAX_RUNS {
+        if partial.runs.len() > most_runs(total) {
             return Err(Rejected::Limit);
         }
         if partial.runs != [(0, total)] {

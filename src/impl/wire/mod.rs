@@ -28,11 +28,19 @@ pub use sealer::{Refused, Sealer, Sent};
 
 use std::time::Duration;
 
+use model::limits::MAX_MESSAGE_BYTES;
+
 /// Largest UDP payload over IPv4, in bytes.
 pub const MAX_UDP_PAYLOAD: usize = 65_507;
 
 /// Smallest datagram size worth configuring: room for the overhead and some payload.
-const MIN_DATAGRAM: usize = 256;
+pub const MIN_DATAGRAM: usize = 256;
+
+/// The largest message that fits into one datagram of this size.
+#[must_use]
+pub const fn whole_message(max_datagram: usize) -> usize {
+    max_datagram - frame::HEADER - record::RECORD - frame::TAG
+}
 
 /// What the key is derived for that names large messages.
 const STREAMS: u8 = 1;
@@ -42,10 +50,10 @@ const STREAMS: u8 = 1;
 /// All members of a cluster should agree on `max_message`; the rest is each one's own business.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// Largest datagram to send, in bytes, from 256 to [`MAX_UDP_PAYLOAD`]. The default of 1,400
+    /// Largest datagram to send, in bytes, from [`MIN_DATAGRAM`] to [`MAX_UDP_PAYLOAD`]. The default of 1,400
     /// passes an Ethernet path with room for tunnels; more is for loopback and jumbo frames.
     pub max_datagram: usize,
-    /// Largest encoded message, in bytes.
+    /// Largest encoded message, in bytes: what the model takes for granted.
     pub max_message: usize,
     /// Most bytes of large messages to hold back for pacing, over all destinations.
     pub max_backlog: usize,
@@ -59,16 +67,21 @@ pub struct Limits {
     pub assembly: Assembly,
 }
 
+impl Limits {
+    /// What is right for most networks.
+    pub const DEFAULT: Self = Self {
+        max_datagram: 1_400,
+        max_message: MAX_MESSAGE_BYTES,
+        max_backlog: 64 << 20,
+        burst: 64 << 10,
+        burst_interval: Duration::from_millis(1),
+        assembly: Assembly::DEFAULT,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_datagram: 1_400,
-            max_message: 4 << 20,
-            max_backlog: 64 << 20,
-            burst: 64 << 10,
-            burst_interval: Duration::from_millis(1),
-            assembly: Assembly::default(),
-        }
+        Self::DEFAULT
     }
 }
 

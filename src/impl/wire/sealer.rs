@@ -1,16 +1,20 @@
 //! From messages to datagrams.
 
+use super::chunk::SHORTEST_PART;
 use super::codec::{EncodeError, encode};
 use super::frame::{self, HEADER, Identity, Key, TAG};
 use super::peers::FIRST_CLIENT;
 use super::record::{PART, Part, RECORD, write_part, write_whole};
-use super::{Limits, STREAMS};
+use super::{Limits, MIN_DATAGRAM, STREAMS, whole_message};
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
 use std::{fmt, mem};
 
 /// Buffers larger than this are given back after use rather than kept for the next.
 const KEEP: usize = 256 << 10;
+
+// Even the smallest datagram has room for the shortest part.
+const _: () = assert!(MIN_DATAGRAM - HEADER - TAG - RECORD - PART >= SHORTEST_PART);
 
 /// Most idle buffers to keep.
 const SPARE: usize = 256;
@@ -49,9 +53,13 @@ pub struct Sent {
     pub bytes: u64,
     /// Messages refused.
     pub refused: u64,
+    /// Those of them that could never be sent: too large, or without an encoding. The protocols
+    /// send none such.
+    pub unsendable: u64,
 }
 
-/// Why a message cannot be sent. To the protocol it is a lost message.
+/// Why a message cannot be sent. To the protocol it is a lost message: one that is refused for what
+/// waits before it may leave the next time, any other never.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refused {
     /// Its encoding exceeds [`Limits::max_message`], or it has none.
@@ -98,7 +106,11 @@ impl Sealer {
         let pushed = self.try_push(to, message);
         match pushed {
             Ok(()) => self.sent.messages += 1,
-            Err(_) => self.sent.refused += 1,
+            Err(Refused::Backlog) => self.sent.refused += 1,
+            Err(Refused::Encoding(_)) => {
+                self.sent.refused += 1;
+                self.sent.unsendable += 1;
+            }
         }
         pushed
     }
@@ -151,7 +163,7 @@ impl Sealer {
     fn try_push<M: Serialize + ?Sized>(&mut self, to: u64, message: &M) -> Result<(), Refused> {
         self.scratch.clear();
         encode(message, self.limits.max_message, &mut self.scratch).map_err(Refused::Encoding)?;
-        if self.scratch.len() <= self.limits.max_datagram - HEADER - RECORD - TAG {
+        if self.scratch.len() <= whole_message(self.limits.max_datagram) {
             let at = self.outbox(to);
             self.active[at].packer.push_whole(&self.scratch);
             return Ok(());
@@ -277,11 +289,10 @@ impl Packer {
 
     /// How many bytes of a large message the next part should carry.
     fn room_for_part(&self) -> usize {
-        // A rest smaller than this is padded: a part so short would cost more than it carries.
-        const WORTH_IT: usize = 128;
+        // A smaller rest is padded: a part so short would cost more than it carries.
         let full = self.size - HEADER - TAG - RECORD - PART;
         match self.room().checked_sub(RECORD + PART) {
-            Some(rest) if rest >= WORTH_IT => rest,
+            Some(rest) if rest >= SHORTEST_PART => rest,
             Some(_) | None => full,
         }
     }

@@ -239,7 +239,7 @@ fn malformed_records_are_refused_as_a_whole() {
 
     // Well-formed, but not acceptable: dropped by itself.
     for (datagram, reason) in [
-        (part(0, 5 << 20, &[1]), Rejected::Limit),
+        (part(0, 9 << 20, &[1]), Rejected::Limit),
         (part(0, 2, &[1, 2]), Rejected::Digest),
         (body(&[1, 1, 0, 9]), Rejected::Undecodable),
         (body(&[1, 2, 0, 2, 0]), Rejected::Undecodable),
@@ -307,7 +307,7 @@ fn a_message_over_the_limit_is_refused_by_the_sender() {
     let refused = Refused::Encoding(codec::EncodeError::TooLarge);
     assert_eq!(sealer.push(2, &vec![0_u8; 1_000]), Err(refused));
     assert!(sealer.is_empty());
-    assert_eq!(sealer.sent(), Sent { refused: 1, ..Sent::default() });
+    assert_eq!(sealer.sent(), Sent { refused: 1, unsendable: 1, ..Sent::default() });
 }
 
 #[test]
@@ -319,6 +319,7 @@ fn the_backlog_is_bounded_and_a_repetition_waits_once() {
     sealer.push(2, &message(1)).unwrap();
     sealer.push(2, &message(2)).unwrap();
     assert_eq!(sealer.push(2, &message(3)), Err(Refused::Backlog));
+    assert_eq!((sealer.sent().refused, sealer.sent().unsendable), (1, 0), "it may leave later");
     let datagrams = drained(&mut sealer);
     assert!(!sealer.has_backlog());
     let messages = opened::<Vec<u8>>(&mut opener(limits), &datagrams);
@@ -443,6 +444,18 @@ fn a_message_in_too_many_pieces_is_given_up() {
         assembler.accept(1, &part)
     });
     assert_eq!(pieces.filter(|it| *it == Err(Rejected::Limit)).count(), 1);
+}
+
+/// The largest message in the smallest datagrams, of which every second is late.
+#[test]
+fn the_largest_message_arrives_in_any_order() {
+    let limits = Limits { max_datagram: MIN_DATAGRAM, ..Limits::default() };
+    let message: Vec<u8> = (0..limits.max_message - 4).map(|at| at as u8).collect();
+    let datagrams = sealed(std::slice::from_ref(&message), limits);
+    let (even, odd): (Vec<_>, Vec<_>) =
+        datagrams.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
+    let order: Vec<_> = even.into_iter().chain(odd).map(|(_, datagram)| datagram).collect();
+    assert!(opened::<Vec<u8>>(&mut opener(limits), &order) == [message]);
 }
 
 #[test]

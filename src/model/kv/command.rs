@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use super::key::Key;
-use super::transaction::{Refusal, Transaction};
-
+use super::transaction::{Refusal, Step, Transaction};
+use crate::limits::Limits;
+use crate::size;
 use crate::types::{ClientId, RequestId};
 
 /// Longest key, in bytes.
@@ -97,21 +98,22 @@ impl Op {
         }
     }
 
-    /// Whether key and value are within [`MAX_KEY_BYTES`] and [`MAX_VALUE_BYTES`]. A transaction
-    /// is within its own limits, or it would be none.
+    /// Whether each key and value is within the limits, and so is a transaction as a whole.
     #[must_use]
-    pub fn within_limits(&self) -> bool {
-        let expected = match self {
-            Self::Cas { expected, .. } => expected.as_ref(),
-            Self::Get(_)
-            | Self::Put(..)
-            | Self::Append(..)
-            | Self::Delete(_)
-            | Self::Transaction(_) => None,
-        };
-        self.key().len() <= MAX_KEY_BYTES
-            && self.value().is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
-            && expected.is_none_or(|v| v.0.len() <= MAX_VALUE_BYTES)
+    pub fn within_limits(&self, limits: &Limits) -> bool {
+        let (is_key, is_value) =
+            (|key: &Key| key.len() <= limits.key, |value: &Value| value.0.len() <= limits.value);
+        match self {
+            Self::Get(key) | Self::Delete(key) => is_key(key),
+            Self::Put(key, value) | Self::Append(key, value) => is_key(key) && is_value(value),
+            Self::Cas { key, expected, new } => {
+                is_key(key) && expected.as_ref().is_none_or(is_value) && is_value(new)
+            }
+            Self::Transaction(transaction) => {
+                size::of(transaction) <= limits.transaction
+                    && transaction.steps().iter().flat_map(Step::keys).all(is_key)
+            }
+        }
     }
 }
 
@@ -143,7 +145,7 @@ pub enum Output {
     Value(Option<Value>),
     /// Put and Append: done.
     Written,
-    /// Append: nothing was changed, the value would have outgrown [`MAX_VALUE_BYTES`].
+    /// Append: nothing was changed, the value would have outgrown [`Limits::value`].
     TooLarge,
     /// Cas: the new value is set.
     Swapped,

@@ -18,6 +18,7 @@ use command::{Output, Request};
 use session::{Seen, Sessions};
 use store::Store;
 
+use crate::limits::Limits;
 use crate::types::{ClientId, RequestId};
 
 /// The replicated state machine: the store, and the sessions of its clients.
@@ -27,9 +28,17 @@ pub struct Machine {
     pub store: Store,
     /// What the clients were told last.
     pub sessions: Sessions,
+    /// What the results of operations are bounded by.
+    pub limits: Limits,
 }
 
 impl Machine {
+    /// An empty store that keeps to these limits.
+    #[must_use]
+    pub fn within(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Applies a committed request and gives its result; `None` if the client has moved on and
     /// will not look at it.
     ///
@@ -38,7 +47,7 @@ impl Machine {
     pub fn apply(&mut self, request: &Request) -> Option<Output> {
         match self.seen(request.client, request.number) {
             Seen::Not => {
-                let output = self.store.apply(&request.op);
+                let output = self.store.apply(&request.op, &self.limits);
                 self.sessions.record(request.client, request.number, output.clone());
                 Some(output)
             }

@@ -103,6 +103,7 @@ mod tests {
     use super::super::Machine;
     use super::super::command::{Key, Op, Output, Request, Value};
     use super::*;
+    use crate::limits::Limits;
 
     fn append(client: u64, number: u64) -> Request {
         Request {
@@ -146,7 +147,7 @@ mod tests {
                     expected += &format!("{client}.{number} ");
                 }
             }
-            let stored = machine.store.apply(&Op::Get("k".into()));
+            let stored = machine.store.apply(&Op::Get("k".into()), &Limits::DEFAULT);
             let expected = (!expected.is_empty()).then(|| Value::from(expected));
             stored == Output::Value(expected)
         }

@@ -5,8 +5,9 @@ use std::ops::Bound;
 
 use im::OrdMap;
 
-use super::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
+use super::command::{Key, Op, Output, Value};
 use super::transaction::Carried;
+use crate::limits::Limits;
 
 /// The map from keys to values.
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -18,14 +19,14 @@ pub struct Store {
 
 impl Store {
     /// Carries out an operation.
-    pub fn apply(&mut self, op: &Op) -> Output {
+    pub fn apply(&mut self, op: &Op, limits: &Limits) -> Output {
         match op {
             Op::Get(key) => Output::Value(self.map.get(key).cloned()),
             Op::Put(key, value) => {
                 self.set(key.clone(), value.clone());
                 Output::Written
             }
-            Op::Append(key, tail) => self.append(key, tail),
+            Op::Append(key, tail) => self.append(key, tail, limits),
             Op::Cas { key, expected, new } => {
                 let present = self.map.get(key);
                 if present != expected.as_ref() {
@@ -36,7 +37,7 @@ impl Store {
             }
             Op::Delete(key) => Output::Deleted(self.remove(key)),
             Op::Transaction(transaction) => {
-                match transaction.carry_out(|key| self.map.get(key).cloned()) {
+                match transaction.carry_out(limits, |key| self.map.get(key).cloned()) {
                     Ok(Carried { values, writes }) => {
                         self.write(writes);
                         Output::Committed(values.into())
@@ -92,9 +93,9 @@ impl Store {
         before.is_some()
     }
 
-    fn append(&mut self, key: &Key, tail: &Value) -> Output {
+    fn append(&mut self, key: &Key, tail: &Value, limits: &Limits) -> Output {
         let mut bytes = self.map.get(key).map_or_else(Vec::new, |value| value.0.to_vec());
-        if bytes.len() + tail.0.len() > MAX_VALUE_BYTES {
+        if bytes.len() + tail.0.len() > limits.value {
             return Output::TooLarge;
         }
         bytes.extend_from_slice(&tail.0);

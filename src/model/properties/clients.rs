@@ -8,6 +8,7 @@ use stateright::actor::Envelope;
 use super::{Holds, Property, Server, promise, servers};
 use crate::kv::Machine;
 use crate::kv::command::{Key, Op, Output, Request, Value};
+use crate::limits::Limits;
 use crate::raft::Payload;
 use crate::replica::{Answer, Command, Message, Replica};
 use crate::spec::Spec;
@@ -52,16 +53,20 @@ pub fn exactly_once((_, server): Server<'_>) -> Holds {
 }
 
 /// What requests do to the specification, each carried out once, and their results.
-#[derive(Default)]
 pub(super) struct Promised {
     map: Map,
     results: BTreeMap<(ClientId, RequestId), Output>,
 }
 
 impl Promised {
+    /// By none, within these limits.
+    pub(super) fn within(limits: Limits) -> Self {
+        Self { map: Map::within(limits), results: BTreeMap::new() }
+    }
+
     /// By these requests, in order.
-    pub(super) fn by<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Self {
-        let mut promised = Self::default();
+    fn by<'a>(limits: Limits, requests: impl IntoIterator<Item = &'a Request>) -> Self {
+        let mut promised = Self::within(limits);
         for request in requests {
             promised.carry_out(request);
         }
@@ -105,14 +110,15 @@ impl Promised {
 
     /// By what a replica knows to be committed.
     fn by_log(server: &Replica) -> Self {
-        Self::by(server.raft.committed().filter_map(|entry| match &entry.payload {
+        let requests = server.raft.committed().filter_map(|entry| match &entry.payload {
             Payload::Command(Command::Request(request)) => Some(request),
             Payload::Command(
                 Command::Change(_) | Command::Migration(_) | Command::Transaction(_),
             )
             | Payload::Noop
             | Payload::Members(_) => None,
-        }))
+        });
+        Self::by(server.machine.limits(), requests)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod progress;
 pub mod raft;
 pub mod shard_goals;
 pub mod shards;
+pub mod size_goals;
 #[cfg(test)]
 mod tests;
 pub mod transactions;

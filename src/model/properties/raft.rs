@@ -8,7 +8,7 @@ use crate::system::HostState;
 use crate::types::Index;
 use crate::violation::demand;
 
-/// P1 to P7, P17, P18 and P20; and that what a check forgets does not matter.
+/// P1 to P7, P17, P18, P20 and P23; and that what a check forgets does not matter.
 pub(super) const PROMISES: &[Property] = &[
     promise!(Pair, election_safety, "P1 At most one leader can be elected in a given term."),
     step!(leader_append_only, "P2 A leader never overwrites or deletes entries in its log."),
@@ -47,9 +47,11 @@ pub(super) const PROMISES: &[Property] = &[
         sends_again,
         "P17 A heartbeat sends again all that a known follower has not acknowledged."
     ),
+    step!(shows_itself, "P17 A heartbeat sends each follower a message without entries."),
     step!(awake, "P17 A server that begins or ceases to lead starts the timer of what it is then."),
     step!(no_panic, "P18 No handler panics."),
     step!(persist_before_send, "P20 What a message reveals is saved before it is sent."),
+    step!(fits_in_a_message, "P23 No message is larger than a message may be."),
 ];
 
 /// "At most one leader can be elected in a given term" [Raft §5.2]: ever, not at one moment.

@@ -67,7 +67,7 @@ pub fn contents_survive(hosts: &[&HostState]) -> Holds {
             .map(|((_, since), deeds)| (*since, deeds))
             .collect();
         spells.sort_unstable_by_key(|(since, _)| *since);
-        let mut promised = Promised::default();
+        let mut promised = Promised::within(truth.limits);
         for deed in spells.into_iter().flat_map(|(_, deeds)| deeds) {
             let right = deed.carry_out(&mut promised);
             demand("contents_survive", right, || format!("{shard}: a transaction comes again"))?;

@@ -5,8 +5,9 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 use crate::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 use crate::kv::store::Store;
 use crate::kv::transaction::{
-    Condition, MAX_KEYS, MAX_WORK_BYTES, Mistake, Operand, Reason, Refusal, Step, Transaction,
+    Condition, MAX_BYTES, MAX_KEYS, MAX_STEPS, Mistake, Operand, Reason, Refusal, Step, Transaction,
 };
+use crate::limits::Limits;
 use crate::spec::Spec;
 use crate::spec::map::Map;
 
@@ -64,11 +65,16 @@ fn step(g: &mut Gen) -> Step {
 struct Both {
     store: Store,
     map: Map,
+    limits: Limits,
 }
 
 impl Both {
+    fn within(limits: Limits) -> Self {
+        Self { store: Store::default(), map: Map::within(limits), limits }
+    }
+
     fn apply(&mut self, op: &Op) -> Output {
-        let output = self.store.apply(op);
+        let output = self.store.apply(op, &self.limits);
         assert_eq!(output, self.map.apply(op), "{op:?}");
         output
     }
@@ -111,8 +117,9 @@ fn refusal(step: u32, reason: Reason) -> Result<Vec<Option<Value>>, Refusal> {
 }
 
 quickcheck! {
-    fn store_and_specification_agree(before: Vec<(u8, u8)>, all: Vec<Steps>) -> bool {
-        let mut both = Both::default();
+    fn store_and_specification_agree(before: Vec<(u8, u8)>, all: Vec<Steps>, work: u8) -> bool {
+        let small = Limits { value: 4, work: work.into(), ..Limits::DEFAULT };
+        let mut both = if work < 60 { Both::within(small) } else { Both::default() };
         for (key, value) in before.into_iter().take(3) {
             both.put(["a", "b", "c"][usize::from(key % 3)], &(value % 4).to_string());
         }
@@ -186,14 +193,43 @@ fn what_is_found_and_written_has_a_limit() {
         both.apply(&Op::Put(key.clone(), large.as_str().into()));
     }
     let reads = |n: usize| keys[..n].iter().cloned().map(Step::Get).collect::<Vec<_>>();
-    let fit = MAX_WORK_BYTES / MAX_VALUE_BYTES / 2;
-    assert_eq!(both.carry_out(reads(fit)).map(|found| found.len()), Ok(fit));
-    let last = fit as u32;
-    assert_eq!(both.carry_out(reads(fit + 1)), refusal(last - 1, Reason::TooLarge));
+    assert_eq!(both.carry_out(reads(1)).map(|found| found.len()), Ok(1));
+    assert_eq!(both.carry_out(reads(2)), refusal(1, Reason::TooLarge), "their keys count");
+    assert_eq!(both.carry_out(reads(3)), refusal(0, Reason::TooLarge));
     let checks = keys.iter().map(|key| Step::Check(key.clone(), Condition::Present));
     assert_eq!(both.carry_out(checks.collect::<Vec<_>>()), refusal(0, Reason::TooLarge));
     let append = Step::Append(keys[0].clone(), literal("y"));
     assert_eq!(both.carry_out([append]), refusal(0, Reason::TooLarge));
+}
+
+/// What is read counts with its key, when it is found; what is given back without; what is written
+/// with its key.
+#[test]
+fn work_counts_keys_and_framing() {
+    let (found, given, written) = (1 + 3 + 1 + 1 + 2, 1 + 1 + 2, 1 + 3 + 1 + 1 + 4);
+    let limits = |work| Limits { work, ..Limits::DEFAULT };
+    let reads = [Step::Get("key".into()), Step::Get("key".into())];
+    let writes = [Step::Put("key".into(), literal("more"))];
+    let both_of = [&reads[..], &writes[..]].concat();
+    for (steps, work, last) in [
+        (&reads[..1], found + given, 0),
+        (&reads[..], found + 2 * given, 1),
+        (&writes[..], written, 0),
+        (&both_of[..], found + 2 * given + written, 2),
+    ] {
+        let carried_out = |work| {
+            let mut both = Both::within(limits(work));
+            both.put("key", "as");
+            both.carry_out(steps)
+        };
+        assert!(carried_out(work).is_ok(), "{steps:?} within {work}");
+        assert_eq!(carried_out(work - 1), refusal(last, Reason::TooLarge), "{steps:?}");
+    }
+    let mut both = Both::within(limits(1 + 3 + 1));
+    let missing = Step::Check("key".into(), Condition::Missing);
+    assert_eq!(both.carry_out([missing.clone()]), Ok(vec![]), "that nothing is there counts, too");
+    let mut both = Both::within(limits(1 + 3));
+    assert_eq!(both.carry_out([missing]), refusal(0, Reason::TooLarge));
 }
 
 #[test]
@@ -209,8 +245,12 @@ fn what_cannot_be_meant_is_no_transaction() {
     let gets = |n: usize| (0..n).map(|n| Step::Get(format!("{n}").into())).collect();
     assert_eq!(made(gets(MAX_KEYS)), Ok(()));
     assert_eq!(made(gets(MAX_KEYS + 1)), Err(Mistake::TooManyKeys(MAX_KEYS + 1)));
-    let half = "x".repeat(MAX_VALUE_BYTES / 2);
-    assert!(matches!(made(vec![put("a", &half), put("b", &half)]), Err(Mistake::TooManyBytes(_))));
+    let most = "x".repeat(MAX_BYTES - 7);
+    assert_eq!(made(vec![put("a", &most)]), Err(Mistake::TooManyBytes(MAX_BYTES + 1)));
+    assert_eq!(made(vec![put("a", &most[1..])]), Ok(()));
+    let gets = |n: usize| vec![Step::Get("".into()); n];
+    assert_eq!(made(gets(MAX_STEPS)), Ok(()));
+    assert_eq!(made(gets(MAX_STEPS + 1)), Err(Mistake::TooManySteps(MAX_STEPS + 1)));
     let key = "x".repeat(5_000);
     assert_eq!(made(vec![put(&key, "")]), Err(Mistake::KeyTooLong(5_000)));
 }

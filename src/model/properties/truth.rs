@@ -15,6 +15,7 @@ use super::{Server, groups};
 use crate::kv::Machine as Content;
 use crate::kv::command::{Key, Op, Output, Request, Value};
 use crate::kv::transaction::Transaction;
+use crate::limits::Limits;
 use crate::machine::{Applied, Command, Kind, Machine};
 use crate::raft::{Entry, Payload};
 use crate::replica::Answer;
@@ -35,6 +36,7 @@ use crate::types::{ClientId, ConfigNum, GroupId, RequestId, ShardId};
 /// What has been decided: by the controller, and by each group.
 pub(super) struct Truth {
     pub(super) controller: Controller,
+    pub(super) limits: Limits,
     pub(super) groups: BTreeMap<GroupId, Rc<Decided>>,
 }
 
@@ -87,15 +89,16 @@ impl Truth {
         let servers = logs.remove(&None)?;
         let shards = servers[0].1.machine.controller()?.latest().assignment.len() as u16;
         let Machine::Controller(controller) =
-            replay(&longest(&servers), &Kind::Controller { shards }, |_| {})
+            replay(&longest(&servers), &Kind::Controller { shards }, Limits::DEFAULT, |_| {})
         else {
             return None;
         };
+        let limits = logs.values().next().map_or(Limits::DEFAULT, |s| s[0].1.machine.limits());
         let groups = logs.into_iter().filter_map(|(group, servers)| {
             let id = group?;
-            Some((id, remembered(id, shards, longest(&servers))))
+            Some((id, remembered(id, shards, limits, longest(&servers))))
         });
-        Some(Self { controller, groups: groups.collect() })
+        Some(Self { controller, limits, groups: groups.collect() })
     }
 
     /// The copies of a shard that count: where it is served, or where it was and all of it has not
@@ -130,10 +133,10 @@ impl Truth {
 }
 
 impl Decided {
-    fn of(group: GroupId, shards: u16, log: &[Entry<Command>]) -> Self {
+    fn of(group: GroupId, shards: u16, limits: Limits, log: &[Entry<Command>]) -> Self {
         let setup = Group { id: group, shards, controllers: Servers::from_iter([]), part_bytes: 1 };
         let mut decided = Self {
-            shards: Shards::new(group, shards),
+            shards: Shards::new(group, shards, limits),
             deeds: BTreeMap::new(),
             path: vec![ConfigNum(0)],
             decisions: BTreeMap::new(),
@@ -143,7 +146,7 @@ impl Decided {
         };
         let mut asked = BTreeMap::new();
         let mut since = BTreeMap::new();
-        replay(log, &Kind::Group(setup), |step| {
+        replay(log, &Kind::Group(setup), limits, |step| {
             let (Some(before), Some(after)) = (step.before.shards(), step.after.shards()) else {
                 return;
             };
@@ -257,7 +260,7 @@ impl Course<'_> {
         let (client, number) = (request.client, request.number);
         let (config, votes) = self.prepared(client, number);
         let too_large = votes.is_none();
-        let mut map = Map::default();
+        let mut map = Map::within(self.before.limits);
         let mut own = Vec::new();
         for key in transaction.accesses().into_keys() {
             let value = match votes.as_ref().and_then(|votes| votes.get(key)) {
@@ -334,7 +337,7 @@ impl Course<'_> {
 
     /// What is under a key that the group serves, by now.
     fn present(&self, key: &Key) -> Option<Value> {
-        let mut promised = Map::default();
+        let mut promised = Map::within(self.before.limits);
         let shard = shard_of(key, self.before.config.assignment.len() as u16);
         if let Some(value) = self.content(shard).and_then(|content| content.store.get(key).cloned())
         {
@@ -387,28 +390,39 @@ thread_local! {
 const REMEMBERED: usize = 20_000;
 
 /// What a group's log comes to.
-fn remembered(group: GroupId, shards: u16, log: Vec<Entry<Command>>) -> Rc<Decided> {
+fn remembered(
+    group: GroupId,
+    shards: u16,
+    limits: Limits,
+    log: Vec<Entry<Command>>,
+) -> Rc<Decided> {
     let mut hasher = DefaultHasher::new();
-    (shards, &log).hash(&mut hasher);
+    (shards, limits, &log).hash(&mut hasher);
     let key = (group, hasher.finish());
     MEMORY.with_borrow_mut(|memory| {
         if let Some((known, decided)) = memory.get(&key)
             && *known == log
+            && decided.shards.limits == limits
         {
             return Rc::clone(decided);
         }
         if memory.len() == REMEMBERED {
             memory.clear();
         }
-        let decided = Rc::new(Decided::of(group, shards, &log));
+        let decided = Rc::new(Decided::of(group, shards, limits, &log));
         memory.insert(key, (log, Rc::clone(&decided)));
         decided
     })
 }
 
 /// Applies a log, and shows each step.
-fn replay(log: &[Entry<Command>], kind: &Kind, mut show: impl FnMut(&Step<'_>)) -> Machine {
-    let mut machine = Machine::new(kind);
+fn replay(
+    log: &[Entry<Command>],
+    kind: &Kind,
+    limits: Limits,
+    mut show: impl FnMut(&Step<'_>),
+) -> Machine {
+    let mut machine = Machine::new(kind, limits);
     for entry in log {
         if let Payload::Command(command) = &entry.payload {
             let before = machine.clone();

@@ -23,7 +23,7 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// Bounds on what is sent. They shape messages and change no outcome.
+/// Bounds on what is sent together. They shape messages and change no outcome.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Limits {
     /// Most entries in one AppendEntries; at least 1.
@@ -36,9 +36,14 @@ pub struct Limits {
     pub window: usize,
 }
 
+impl Limits {
+    /// Those of the runtime.
+    pub const DEFAULT: Self = Self { batch_entries: 1024, batch_bytes: 64 << 10, window: 1 };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_entries: 1024, batch_bytes: 64 << 10, window: 1 }
+        Self::DEFAULT
     }
 }
 
@@ -157,7 +162,8 @@ impl<C: Clone> State<C> {
 }
 
 impl<C: Command> State<C> {
-    /// The entries behind `after` that go into one message.
+    /// The entries behind `after` that go into one message: those that fit together, or the next
+    /// one alone.
     #[must_use]
     pub fn batch(&self, after: Index, limits: &Limits) -> Vec<Entry<C>> {
         let mut bytes = 0;

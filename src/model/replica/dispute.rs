@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Effects, Message, Replica};
 use crate::founding::{self, Announcement, Charter};
-use crate::raft::{Incarnation, Members};
+use crate::raft::Incarnation;
 use crate::types::NodeId;
 
 /// A disagreement with another server about the membership of the group.
@@ -15,8 +15,8 @@ use crate::types::NodeId;
 pub enum Dispute {
     /// The other server is not a member, or not in this incarnation: its messages have no effect.
     Refused(Incarnation),
-    /// The other server belongs to a group with these members: it refuses the messages of this one.
-    RefusedBy(Arc<Members>),
+    /// The other server belongs to a group with other members: it refuses the messages of this one.
+    RefusedBy,
 }
 
 impl Replica {
@@ -26,7 +26,7 @@ impl Replica {
             founding::Message::Announce(announcement) => self.on_announce(from, &announcement, fx),
             founding::Message::Founded(members) => {
                 if members != *self.raft.members() {
-                    self.disputes.insert(from, Dispute::RefusedBy(members));
+                    self.disputes.insert(from, Dispute::RefusedBy);
                 }
             }
         }

@@ -78,6 +78,12 @@ impl Part {
         part
     }
 
+    /// How many keys and how many sessions it holds.
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        (self.keys.len(), self.sessions.len())
+    }
+
     /// Adds what it holds to what came before it.
     pub fn install(&self, machine: &mut Machine) {
         for (key, value) in &self.keys {

@@ -38,7 +38,8 @@ pub struct Group {
     pub shards: u16,
     /// The servers of the controller.
     pub controllers: Servers,
-    /// About how many bytes of a shard go into one message.
+    /// How many bytes of a shard go into one message: keys and sessions that fit together, or one
+    /// that is larger.
     pub part_bytes: usize,
 }
 

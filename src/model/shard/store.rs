@@ -18,6 +18,7 @@ use super::txn::{Contents, Transactions};
 use crate::kv::Machine;
 use crate::kv::command::{Key, Op, Request, Value};
 use crate::kv::session::Seen;
+use crate::limits::Limits;
 use crate::machine::Applied;
 use crate::replica::{Answer, Standing};
 use crate::types::{ConfigNum, GroupId, ShardId};
@@ -27,6 +28,8 @@ use crate::types::{ConfigNum, GroupId, ShardId};
 pub struct Shards {
     /// The group.
     pub group: GroupId,
+    /// What the results of operations are bounded by.
+    pub limits: Limits,
     /// The configuration that it has reached.
     pub config: Arc<Configuration>,
     /// The one that it has decided to take next, and takes as soon as nobody holds a key of a shard
@@ -41,9 +44,10 @@ pub struct Shards {
 impl Shards {
     /// A group that has not heard of any configuration, in a cluster of so many shards.
     #[must_use]
-    pub fn new(group: GroupId, shards: u16) -> Self {
+    pub fn new(group: GroupId, shards: u16, limits: Limits) -> Self {
         Self {
             group,
+            limits,
             config: Arc::new(Configuration::initial(shards)),
             next: None,
             transactions: Transactions::default(),
@@ -172,12 +176,12 @@ impl Shards {
             }
             if is == Some(self.group) {
                 let ownership = match was {
-                    None => Ownership::Serving(Machine::default()),
+                    None => Ownership::Serving(Machine::within(self.limits)),
                     Some(from) => Ownership::Awaiting {
                         from,
                         servers: servers(&before, from),
                         since: next.num,
-                        arrived: Machine::default(),
+                        arrived: Machine::within(self.limits),
                         place: Place::START,
                     },
                 };

@@ -1,25 +1,42 @@
 //! The store as its clients see it: a map from keys to values.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Formatter};
 
 use super::{Spec, transaction};
 use crate::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
+use crate::limits::Limits;
 
 /// A map from keys to values, at first empty.
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Map(BTreeMap<Key, Value>);
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Map {
+    contents: BTreeMap<Key, Value>,
+    limits: Limits,
+}
 
 impl Map {
+    /// A map that keeps to these limits.
+    #[must_use]
+    pub fn within(limits: Limits) -> Self {
+        Self { contents: BTreeMap::new(), limits }
+    }
+
     /// How many keys have a value.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.contents.len()
     }
 
     /// Whether no key has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.contents.is_empty()
+    }
+}
+
+impl Debug for Map {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "Map({:?})", self.contents)
     }
 }
 
@@ -29,33 +46,34 @@ impl Spec for Map {
 
     fn apply(&mut self, op: &Op) -> Output {
         match op {
-            Op::Get(key) => Output::Value(self.0.get(key).cloned()),
+            Op::Get(key) => Output::Value(self.contents.get(key).cloned()),
             Op::Put(key, value) => {
-                self.0.insert(key.clone(), value.clone());
+                self.contents.insert(key.clone(), value.clone());
                 Output::Written
             }
             Op::Append(key, more) => {
-                let present = self.0.get(key).map_or(&[][..], |value| &value.0);
-                if present.len() + more.0.len() > MAX_VALUE_BYTES {
+                let present = self.contents.get(key).map_or(&[][..], |value| &value.0);
+                if present.len() + more.0.len() > self.limits.value {
                     return Output::TooLarge;
                 }
                 let longer = [present, &more.0].concat();
-                self.0.insert(key.clone(), Value::from(longer));
+                self.contents.insert(key.clone(), Value::from(longer));
                 Output::Written
             }
             Op::Cas { key, expected, new } => {
-                let present = self.0.get(key);
+                let present = self.contents.get(key);
                 if present != expected.as_ref() {
                     return Output::Mismatch(present.cloned());
                 }
-                self.0.insert(key.clone(), new.clone());
+                self.contents.insert(key.clone(), new.clone());
                 Output::Swapped
             }
-            Op::Delete(key) => Output::Deleted(self.0.remove(key).is_some()),
+            Op::Delete(key) => Output::Deleted(self.contents.remove(key).is_some()),
             Op::Transaction(transaction) => {
-                let before = self.0.clone();
-                transaction::apply(&mut self.0, transaction).unwrap_or_else(|refusal| {
-                    self.0 = before;
+                let before = self.contents.clone();
+                let applied = transaction::apply(&mut self.contents, transaction, &self.limits);
+                applied.unwrap_or_else(|refusal| {
+                    self.contents = before;
                     Output::Rejected(refusal)
                 })
             }

@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use crate::kv::command::{Key, MAX_VALUE_BYTES, Output, Value};
-use crate::kv::transaction::{
-    Condition, MAX_WORK_BYTES, Operand, Reason, Refusal, Step, Transaction,
-};
+use crate::kv::command::{Key, Output, Value};
+use crate::kv::transaction::{Condition, Operand, Reason, Refusal, Step, Transaction};
+use crate::limits::Limits;
+use crate::size;
 
 type Contents = BTreeMap<Key, Value>;
 
 /// Carries out the steps. If one cannot be, those before it have been, and the map is to be what it
 /// was.
-pub(super) fn apply(map: &mut Contents, transaction: &Transaction) -> Result<Output, Refusal> {
-    let length = |value: Option<&Value>| value.map_or(0, |value| value.0.len());
+pub(super) fn apply(
+    map: &mut Contents,
+    transaction: &Transaction,
+    limits: &Limits,
+) -> Result<Output, Refusal> {
+    let of_key = |key: &Key| size::bytes(key.len());
+    let of_value =
+        |value: Option<&Value>| size::CHOICE + value.map_or(0, |value| size::bytes(value.0.len()));
     let accesses = transaction.accesses().into_iter();
-    let mut work: usize =
-        accesses.filter(|(_, access)| access.reads()).map(|(key, _)| length(map.get(key))).sum();
-    if work > MAX_WORK_BYTES {
+    let read = accesses.filter(|(_, access)| access.reads()).map(|(key, _)| key);
+    let mut work: usize = read.map(|key| of_key(key) + of_value(map.get(key))).sum();
+    if work > limits.work {
         return Err(Refusal { step: 0, reason: Reason::TooLarge });
     }
     let mut found = Vec::new();
@@ -57,18 +63,19 @@ pub(super) fn apply(map: &mut Contents, transaction: &Transaction) -> Result<Out
             }
         };
         for (key, value, writes) in written {
-            if writes && length(value.as_ref()) > MAX_VALUE_BYTES {
+            if writes && value.as_ref().is_some_and(|value| value.0.len() > limits.value) {
                 return Err(refuse(Reason::TooLarge));
             }
-            work += length(value.as_ref());
+            work += of_value(value.as_ref());
             if writes {
+                work += of_key(key);
                 match value {
                     Some(value) => drop(map.insert(key.clone(), value)),
                     None => drop(map.remove(key)),
                 }
             }
         }
-        if work > MAX_WORK_BYTES {
+        if work > limits.work {
             return Err(refuse(Reason::TooLarge));
         }
     }

@@ -26,9 +26,10 @@ use crate::actor::{NodeActor, Timing};
 use crate::founding::Charter;
 use crate::history::Monitor;
 use crate::kv::command::Op;
+use crate::limits::Limits;
 use crate::node::{Setup, Storage};
 use crate::properties::Property;
-use crate::raft::{Config, Incarnation, Limits, Members};
+use crate::raft::{self, Config, Incarnation, Members};
 use crate::replica::{self, Answer, Kind, Message};
 use crate::shard::Group;
 use crate::shard::config::Servers;
@@ -61,8 +62,10 @@ pub struct Scope {
     pub founded: bool,
     /// How the network may misbehave.
     pub network: NetworkKind,
-    /// How much goes into a message.
-    pub limits: Limits,
+    /// How much is sent at once.
+    pub limits: raft::Limits,
+    /// How large things may be.
+    pub sizes: Limits,
     /// What may happen at most.
     pub bounds: Bounds,
     /// What is left out of the search because it cannot matter.
@@ -80,7 +83,7 @@ pub struct Sharding {
     pub groups: Vec<u16>,
     /// What the administrator does, one after the other. It is numbered behind the clients.
     pub changes: Vec<Change>,
-    /// How much of a shard goes into one message.
+    /// How many bytes of a shard go into one message.
     pub part_bytes: usize,
 }
 
@@ -209,7 +212,7 @@ impl Scope {
             NetworkKind::Delivering => Network::new_unordered_nonduplicating([]),
             NetworkKind::Duplicating => Network::new_unordered_duplicating([]),
         };
-        ActorModel::new(self.clone(), History::new(Map::default()))
+        ActorModel::new(self.clone(), History::new(Map::within(self.sizes)))
             .actors(self.hosts())
             .init_network(network)
             .record_msg_out(record_request)
@@ -241,7 +244,8 @@ impl Scope {
                 Some(sharding) => sharding.role(*id),
             };
             let raft = Config { id: *id, incarnation: Incarnation::default(), limits: self.limits };
-            Setup::Server(replica::Setup::new(raft, kind, peers))
+            let setup = replica::Setup::new(raft, kind, peers);
+            Setup::Server(replica::Setup { limits: self.sizes, ..setup })
         };
         let all: Servers = servers.iter().copied().collect();
         let router = |i: usize| match &self.sharding {

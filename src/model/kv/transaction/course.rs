@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Condition, MAX_WORK_BYTES, Operand, Reason, Refusal, Step, Transaction};
-use crate::kv::command::{Key, MAX_VALUE_BYTES, Value};
+use super::{Condition, Operand, Reason, Refusal, Step, Transaction};
+use crate::kv::command::{Key, Value};
+use crate::limits::Limits;
+use crate::size;
 
 /// What carrying out a transaction gives.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -18,14 +20,19 @@ impl Transaction {
     /// Carries it out on what `read` finds.
     ///
     /// # Errors
-    /// If a step cannot be carried out.
-    pub fn carry_out(&self, read: impl Fn(&Key) -> Option<Value>) -> Result<Carried, Refusal> {
-        Course::new(self, read).run(&self.0)
+    /// If a step cannot be carried out, or all of it is too much.
+    pub fn carry_out(
+        &self,
+        limits: &Limits,
+        read: impl Fn(&Key) -> Option<Value>,
+    ) -> Result<Carried, Refusal> {
+        Course::new(self, limits, read).run(&self.0)
     }
 }
 
 /// A transaction that is being carried out.
-struct Course<R> {
+struct Course<'a, R> {
+    limits: &'a Limits,
     /// What the keys held before.
     read: R,
     carried: Carried,
@@ -33,12 +40,12 @@ struct Course<R> {
     left: usize,
 }
 
-impl<R: Fn(&Key) -> Option<Value>> Course<R> {
-    fn new(transaction: &Transaction, read: R) -> Self {
+impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
+    fn new(transaction: &Transaction, limits: &'a Limits, read: R) -> Self {
         let reads = transaction.accesses().into_iter().filter(|(_, access)| access.reads());
-        let found: usize = reads.filter_map(|(key, _)| read(key)).map(|v| v.0.len()).sum();
-        let left = (MAX_WORK_BYTES + 1).saturating_sub(found); // At 0 it is too much already.
-        Self { read, carried: Carried::default(), left }
+        let found: usize = reads.map(|(key, _)| size::of(&(key, read(key)))).sum();
+        let left = (limits.work + 1).saturating_sub(found); // At 0 it is too much already.
+        Self { limits, read, carried: Carried::default(), left }
     }
 
     fn run(mut self, steps: &[Step]) -> Result<Carried, Refusal> {
@@ -53,7 +60,7 @@ impl<R: Fn(&Key) -> Option<Value>> Course<R> {
         match step {
             Step::Get(key) => {
                 let value = self.get(key);
-                self.spend(value.as_ref().map_or(0, |value| value.0.len()))?;
+                self.spend(size::of(&value))?;
                 self.carried.values.push(value);
                 Ok(())
             }
@@ -114,10 +121,10 @@ impl<R: Fn(&Key) -> Option<Value>> Course<R> {
 
     fn set(&mut self, key: &Key, value: Option<Value>) -> Result<(), Reason> {
         let length = value.as_ref().map_or(0, |value| value.0.len());
-        if length > MAX_VALUE_BYTES {
+        if length > self.limits.value {
             return Err(Reason::TooLarge);
         }
-        self.spend(length)?;
+        self.spend(size::of(&(key, &value)))?;
         self.carried.writes.insert(key.clone(), value);
         Ok(())
     }

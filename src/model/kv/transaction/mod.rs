@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 pub use course::Carried;
 
-use super::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Value};
+use super::command::{Key, MAX_KEY_BYTES, Value};
+#[cfg(doc)]
+use crate::limits::Limits;
 use crate::size;
 
 /// Most keys that a transaction may name.
@@ -26,10 +28,8 @@ pub const MAX_STEPS: usize = 1 << 17;
 /// The largest encoding.
 pub const MAX_BYTES: usize = 1 << 20;
 
-// So none of its values can be too long.
-const _: () = assert!(MAX_BYTES <= MAX_VALUE_BYTES);
-
-/// Most bytes of values that a transaction may find, give back and write in all.
+/// Most bytes that a transaction may find, give back and write in all: values, and the keys that
+/// they are found or written under, as they are encoded.
 pub const MAX_WORK_BYTES: usize = 4 << 20;
 
 /// Operations that take effect together: at least one, within the limits, and no two of which write
@@ -102,7 +102,7 @@ pub enum Reason {
     Missing,
     /// What should be a number is none, or one beyond 64 bits with sign.
     NotANumber,
-    /// A value would outgrow [`MAX_VALUE_BYTES`], or all together [`MAX_WORK_BYTES`].
+    /// A value would outgrow [`Limits::value`], or all together [`Limits::work`].
     TooLarge,
 }
 

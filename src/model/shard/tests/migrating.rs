@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::kv::command::{Op, Request};
+use crate::limits::Limits;
 use crate::machine::Applied;
 use crate::replica::{self, Answer, Standing};
 use crate::shard::Group;
@@ -67,7 +68,7 @@ fn append(number: u64) -> Request {
 /// Both groups at configuration 1, after one append to the shard, which the second has.
 fn settled() -> [Shards; 2] {
     let [_, one, _] = configurations();
-    let mut groups = [1, 2].map(|group| Shards::new(GroupId(group), 2));
+    let mut groups = [1, 2].map(|group| Shards::new(GroupId(group), 2, Limits::DEFAULT));
     configure(&mut groups[0], 1, &one);
     configure(&mut groups[1], 2, &one);
     assert!(matches!(groups[1].apply(&append(1)), Some(Answer::Done(_))));
@@ -144,7 +145,7 @@ fn an_offer_is_answered_with_how_far_the_shard_has_come() {
 #[test]
 fn configurations_are_taken_in_order_from_the_controller() {
     let [none, one, two] = configurations();
-    let mut first = Shards::new(GroupId(1), 2);
+    let mut first = Shards::new(GroupId(1), 2, Limits::DEFAULT);
     let hears = |shards: &Shards, from, config: &Arc<Configuration>| {
         shards.respond(&setup(1), from, Message::Configuration(config.clone()), &[])
     };

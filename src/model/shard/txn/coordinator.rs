@@ -206,7 +206,7 @@ impl Shards {
             Some(value) => (*value).clone(),
             None => self.value(key),
         };
-        match transaction.carry_out(read) {
+        match transaction.carry_out(&self.limits, read) {
             Ok(Carried { values, writes }) => {
                 if self.conclude(txn, Output::Committed(values.into()), out) {
                     self.end_attempt(txn, Some(&writes), None, out);

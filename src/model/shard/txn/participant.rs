@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::coordinator::Reaction;
 use super::{Attempt, Claim, Contents, Decision, Entry, Message, Vote};
-use crate::kv::transaction::MAX_WORK_BYTES;
 use crate::machine::Applied;
 use crate::shard::config::Servers;
 use crate::shard::store::Shards;
+use crate::size;
 use crate::types::{ConfigNum, RequestId};
 
 /// What a group has to do with an attempt of another.
@@ -140,9 +140,8 @@ impl Shards {
     pub(super) fn vote(&mut self, share: &Share, out: &mut Applied) {
         let attempt = share.attempt;
         let found = self.found(&share.claim);
-        let length: usize =
-            found.iter().filter_map(|(_, value)| Some(value.as_ref()?.0.len())).sum();
-        let vote = if length > MAX_WORK_BYTES {
+        let length: usize = found.iter().map(size::of).sum();
+        let vote = if length > self.limits.work {
             self.transactions.shares.remove(&attempt.txn);
             Vote::TooLarge
         } else {

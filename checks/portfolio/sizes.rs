@@ -1,0 +1,201 @@
+//! Limits, so small that they are reached.
+//!
+//! Each check has something as large as it may be, and something larger. The largest message is the
+//! largest that comes of it, to the byte: whoever counts too little sends one that does not fit.
+
+use model::kv::command::Op;
+use model::kv::transaction::{Condition, Operand, Step, Transaction};
+use model::limits::Limits;
+use model::properties::{goals, shard_goals, size_goals, txn_goals};
+use model::system::Scope;
+
+use super::scopes::*;
+use super::shards::{groups, moved};
+use super::{Check, Tier};
+
+fn transaction(steps: impl Into<Vec<Step>>) -> Op {
+    let made = Transaction::try_from(steps.into()).expect("the steps of a check are right");
+    Op::Transaction(made.into())
+}
+
+fn put_to(key: &str, value: &str) -> Op {
+    Op::Put(key.into(), value.into())
+}
+
+/// Reads a key so many times at once.
+fn gets(key: &str, times: usize) -> Op {
+    transaction(vec![Step::Get(key.into()); times])
+}
+
+/// In a transaction: removes a key of the second group's shard, which begins there, ...
+const BEGIN: &str = "0";
+
+/// ... and does this to a key of the first group's.
+fn abroad(step: Step) -> Op {
+    transaction([Step::Delete(BEGIN.into()), step])
+}
+
+fn present(key: &str) -> Step {
+    Step::Check(key.into(), Condition::Present)
+}
+
+fn put_step(key: &str, value: &str) -> Step {
+    Step::Put(key.into(), Operand::Value(value.into()))
+}
+
+/// Two groups of one, and a client.
+fn two(client: impl Into<Vec<Op>>, sizes: Limits) -> Scope {
+    sized(groups(&[1, 1], &[], vec![client.into()]), sizes)
+}
+
+/// See the module's documentation.
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "size-entries",
+        tier: Tier::Ci,
+        about: "An entry and a batch as large as they may be; a request that is larger.",
+        hides: "Crashes, a third server, a second term.",
+        scope: || {
+            // The compare-and-set takes 21 bytes in a log, and the two others together as much.
+            let clients: &[&[Op]] = &[
+                &[swap("123456", "6789"), swap("12345", "67890")],
+                &[append("a"), swap("12345", "")],
+                &[append("bb"), append("123456")],
+            ];
+            let scope = Scope { servers: 2, ..with_clients(clients, scope(1, 7)) };
+            let scope = limited(reduced(scope), |limits| {
+                limits.batch_entries = 3;
+                limits.batch_bytes = 21;
+            });
+            let sizes = Limits { key: 1, value: 5, transaction: 10, work: 10, message: 28 };
+            sized(scope, sizes)
+        },
+        goals: &[
+            goals::ALL_DONE,
+            size_goals::ENTRY_AT_THE_LIMIT,
+            size_goals::BATCH_OF_SEVERAL,
+            size_goals::REFUSED,
+        ],
+        unique_states: 1,
+    },
+    Check {
+        name: "size-heartbeat",
+        tier: Tier::Ci,
+        about: "A heartbeat goes ahead of the entries that a follower lacks, however large.",
+        hides: "Crashes, a second heartbeat, a third server, a third term.",
+        scope: || {
+            let clients: &[&[Op]] = &[&[append("a")], &[append("bb")]];
+            let scope = Scope { servers: 2, ..with_clients(clients, scope(2, 4)) };
+            bounded(reduced(scope), |bounds| bounds.heartbeats = 1)
+        },
+        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, size_goals::HEARTBEAT_AHEAD],
+        unique_states: 1,
+    },
+    Check {
+        name: "size-results",
+        tier: Tier::Ci,
+        about: "A result as large as it may be, and one that would be larger.",
+        hides: "Crashes, a second server, other groups.",
+        scope: || {
+            // The key is found with its value for 6 bytes, and given back for 4 each time.
+            let client = vec![put_to("k", "xx"), gets("k", 3), gets("k", 4)];
+            let with_put = transaction([
+                put_step("j", ""),
+                Step::Get("k".into()),
+                Step::Get("k".into()),
+                Step::Get("k".into()),
+            ]);
+            let scope = Scope {
+                servers: 1,
+                clients: vec![client, vec![with_put, put_to("k", "yyy")]],
+                ..scope(1, 6)
+            };
+            let sizes = Limits { key: 1, value: 2, transaction: 30, work: 18, message: 18 };
+            sized(reduced(scope), sizes)
+        },
+        goals: &[
+            goals::ALL_DONE,
+            size_goals::RESULT_AT_THE_LIMIT,
+            size_goals::TOO_MUCH_WORK,
+            size_goals::REFUSED,
+        ],
+        unique_states: 1,
+    },
+    Check {
+        name: "size-votes",
+        tier: Tier::Ci,
+        about: "A participant finds as much as a transaction may, and then a byte more.",
+        hides: "Crashes, moves, replicas.",
+        scope: || {
+            // The key takes 16 bytes with its value, then 17.
+            let mut scope = two(
+                [
+                    put_to("a", "123456789012"),
+                    abroad(present("a")),
+                    Op::Append("a".into(), "3".into()),
+                    abroad(present("a")),
+                ],
+                Limits { key: 1, value: 13, transaction: 20, work: 16, message: 25 },
+            );
+            scope.clients.push(vec![Op::Get("a".into())]);
+            scope
+        },
+        goals: &[
+            goals::ALL_DONE,
+            size_goals::VOTE_AT_THE_LIMIT,
+            size_goals::VOTE_TOO_LARGE,
+            size_goals::TOO_MUCH_WORK,
+            txn_goals::STALLED,
+        ],
+        unique_states: 1,
+    },
+    Check {
+        name: "size-decisions",
+        tier: Tier::Ci,
+        about: "A participant is to write as much as a transaction may, and then a byte more.",
+        hides: "Crashes, moves, replicas.",
+        scope: || {
+            let mut scope = two(
+                [
+                    abroad(put_step("a", "123456789")),
+                    abroad(put_step("a", "1234567890")),
+                    abroad(put_step("a", "")),
+                ],
+                Limits { key: 1, value: 13, transaction: 20, work: 16, message: 24 },
+            );
+            scope.clients.push(vec![Op::Get("a".into())]);
+            scope
+        },
+        goals: &[
+            goals::ALL_DONE,
+            txn_goals::COMMITTED_ACROSS,
+            size_goals::DECISION_AT_THE_LIMIT,
+            size_goals::TOO_MUCH_WORK,
+            txn_goals::STALLED,
+        ],
+        unique_states: 1,
+    },
+    Check {
+        name: "size-parts",
+        tier: Tier::Ci,
+        about: "A shard moves in parts: two keys fill one, and a session is larger.",
+        hides: "Crashes, replicas, a second move.",
+        scope: || {
+            // Each key takes 5 bytes with its value, the session with its last result 16.
+            let client = vec![put_to("k", "aa"), put_to("e", "bb"), gets("k", 3)];
+            let mut scope = groups(&[1, 1], &[moved(1, 1)], vec![client]);
+            if let Some(sharding) = &mut scope.sharding {
+                sharding.part_bytes = 10;
+            }
+            sized(scope, Limits { key: 1, value: 2, transaction: 20, work: 18, message: 25 })
+        },
+        goals: &[
+            goals::ALL_DONE,
+            shard_goals::SHARD_MOVED,
+            shard_goals::MOVED_IN_PARTS,
+            size_goals::PART_OF_SEVERAL,
+            size_goals::PART_OF_ONE,
+        ],
+        unique_states: 1,
+    },
+];
