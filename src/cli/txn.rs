@@ -30,6 +30,7 @@ const MAX_SHOWN: usize = 80;
 
 A VALUE of $KEY is what is under that key; $$ is a dollar sign at the beginning of a value.
 Words with blanks are quoted as in a shell. Each step sees what those before it have done.
+At most 1,000 keys, 131,072 steps and 1 MiB; it may find, give back and write 4 MiB in all.
 
 Examples:
   shardwright txn 'check a >= 10' 'add a -10' 'add b 10' 'get a' 'get b'   from a to b, if a has it
@@ -184,7 +185,8 @@ fn why(reason: &Reason) -> String {
         Reason::Missing => "needs a key that is not there".to_owned(),
         Reason::NotANumber => "works with 64-bit numbers only".to_owned(),
         Reason::TooLarge => format!(
-            "goes beyond {MAX_VALUE_BYTES} bytes for a value, or {MAX_WORK_BYTES} for all of them"
+            "goes beyond {MAX_VALUE_BYTES} bytes for a value, or {MAX_WORK_BYTES} for all that the \
+             transaction finds, gives back and writes"
         ),
     }
 }
