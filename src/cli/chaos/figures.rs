@@ -8,7 +8,7 @@ use model::shard::controller::Change;
 use serde::Serialize;
 
 use super::kind::Kind;
-use super::nemesis::Injected;
+use super::nemesis::{Injected, LostDisk};
 use super::rest::Sharded;
 use super::tenures::Tenures;
 use super::waits::Disturbance;
@@ -101,7 +101,13 @@ pub(super) fn faults(kinds: &[Kind], injected: &[Injected], history: &[Recorded]
             kind: kind.name(),
             times: these.len(),
             effect: these.iter().map(|fault| fault.effect).sum(),
-            befell: if kind.is_of_servers() { "servers" } else { "datagrams" },
+            befell: if kind.loses_disk() {
+                "servers, refused"
+            } else if kind.is_of_servers() {
+                "servers"
+            } else {
+                "datagrams"
+            },
             first_done_after_ms: these.iter().map(|fault| first_after(fault.begin)).collect(),
         }
     };
@@ -119,7 +125,7 @@ pub(super) struct Event {
 
 impl Event {
     pub(super) fn of(what: &'static str, disturbance: &Disturbance) -> Self {
-        let Disturbance { lasted, servers } = disturbance;
+        let Disturbance { lasted, servers, hinders: _ } = disturbance;
         let [from_ms, to_ms] = [lasted.start, lasted.end].map(|at| at.as_secs_f64() * 1e3);
         Self { what, from_ms, to_ms, servers: servers.clone() }
     }
@@ -127,6 +133,32 @@ impl Event {
     /// How long it lasted.
     pub(super) fn milliseconds(&self) -> f64 {
         self.to_ms - self.from_ms
+    }
+}
+
+/// A disk that was lost, and what came of its server.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Disk {
+    pub(super) server: u16,
+    pub(super) what: &'static str,
+    pub(super) lost_ms: f64,
+    /// When the server had come back and was refused.
+    pub(super) refused_ms: Option<f64>,
+    /// The words with which its process has ended.
+    pub(super) words: Option<String>,
+}
+
+impl Disk {
+    pub(super) fn of(lost: &LostDisk) -> Self {
+        let (refused, words) = lost.refused.clone().unzip();
+        let milliseconds = |at: Duration| at.as_secs_f64() * 1e3;
+        Self {
+            server: lost.server,
+            what: lost.kind.name(),
+            lost_ms: milliseconds(lost.at),
+            refused_ms: refused.map(milliseconds),
+            words,
+        }
     }
 }
 
@@ -204,8 +236,7 @@ mod tests {
         let history = history(&[(0, Some(100)), (60, Some(90)), (70, Some(80)), (71, None)]);
         let injected = |begin| {
             let begin = Duration::from_millis(begin);
-            let disturbance = Disturbance { lasted: begin..begin, servers: BTreeSet::new() };
-            Injected { kind: Kind::Loss, begin, disturbance, effect: 2 }
+            Injected { kind: Kind::Loss, begin, disturbances: Vec::new(), effect: 2 }
         };
         let injected = [injected(10), injected(65), injected(71)];
         let faults = faults(&[Kind::Loss, Kind::Kill], &injected, &history);

@@ -34,10 +34,15 @@ pub(super) enum Kind {
     KillController,
     /// One server stands still for longer than the others wait for a leader.
     Pause,
+    /// A server is killed, its disk is lost, and it comes back with an empty one, while all others
+    /// of its group are up.
+    DiskLost,
+    /// The same while others of its group are down.
+    DiskLostOthersDown,
 }
 
 impl Kind {
-    /// What can befall a cluster by itself.
+    /// What befalls a cluster by itself in turn.
     pub(super) const ALONE: [Self; 12] = [
         Self::Loss,
         Self::Duplication,
@@ -53,7 +58,7 @@ impl Kind {
         Self::Pause,
     ];
 
-    /// What can befall one with groups.
+    /// What befalls one with groups in turn.
     pub(super) const SHARDED: [Self; 15] = [
         Self::Loss,
         Self::Duplication,
@@ -72,6 +77,10 @@ impl Kind {
         Self::Pause,
     ];
 
+    /// What befalls any cluster, and no group more often than it can bear
+    /// ([`disks`](super::disks)).
+    pub(super) const DISKS: [Self; 2] = [Self::DiskLost, Self::DiskLostOthersDown];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Loss => "loss",
@@ -89,15 +98,21 @@ impl Kind {
             Self::KillGroup => "kill-group",
             Self::KillController => "kill-controller",
             Self::Pause => "pause",
+            Self::DiskLost => "disk-lost",
+            Self::DiskLostOthersDown => "disk-lost-others-down",
         }
     }
 
     /// Whether it is about servers, not about datagrams.
     pub(super) fn is_of_servers(self) -> bool {
         match self {
-            Self::Kill | Self::KillAll | Self::KillGroup | Self::KillController | Self::Pause => {
-                true
-            }
+            Self::Kill
+            | Self::KillAll
+            | Self::KillGroup
+            | Self::KillController
+            | Self::Pause
+            | Self::DiskLost
+            | Self::DiskLostOthersDown => true,
             Self::Loss
             | Self::Duplication
             | Self::Reordering
@@ -109,6 +124,11 @@ impl Kind {
             | Self::Deafness
             | Self::Muteness => false,
         }
+    }
+
+    /// Whether it costs a server its disk.
+    pub(super) fn loses_disk(self) -> bool {
+        Self::DISKS.contains(&self)
     }
 
     /// Whether it separates servers. Of these there is one at a time, so that what was lost
@@ -125,12 +145,14 @@ impl Kind {
             | Self::KillAll
             | Self::KillGroup
             | Self::KillController
-            | Self::Pause => false,
+            | Self::Pause
+            | Self::DiskLost
+            | Self::DiskLostOthersDown => false,
         }
     }
 
-    /// How long it lasts, in milliseconds. Elections take less than the shorter ones. A group is
-    /// away for longer than an operation on what the others have may wait.
+    /// How long one that comes in turn lasts, in milliseconds. Elections take less than the shorter
+    /// ones. A group is away for longer than an operation on what the others have may wait.
     pub(super) fn lasts(self) -> (u64, u64) {
         match self {
             Self::Kill | Self::KillAll | Self::KillController => (100, 2_000),
@@ -142,6 +164,7 @@ impl Kind {
             Self::Loss | Self::Duplication | Self::Reordering | Self::Delay | Self::Corruption => {
                 (1_000, 3_000)
             }
+            Self::DiskLost | Self::DiskLostOthersDown => unreachable!("its steps say it"),
         }
     }
 }

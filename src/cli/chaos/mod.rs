@@ -2,9 +2,10 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`kind`], [`schedule`] | what can go wrong; what is to, and when, from a seed |
+//! | [`kind`], [`schedule`], [`disks`] | what can go wrong; what is to, and when, from a seed |
 //! | [`layout`], [`raft_group`] | what a cluster is made of |
 //! | [`process`], [`fleet`] | servers as processes, which can be killed and paused |
+//! | [`newcomer`] | a server that has lost its disk, and is to be refused |
 //! | [`nemesis`] | makes it go wrong, and keeps the evidence |
 //! | [`workload`], [`load`], [`recorder`] | what clients ask, how, and what they were told |
 //! | [`administration`] | lets groups join and leave, and moves shards |
@@ -18,6 +19,7 @@
 mod administration;
 mod audit;
 mod board;
+mod disks;
 mod figures;
 mod fleet;
 mod kind;
@@ -25,6 +27,7 @@ mod layout;
 mod ledger;
 mod load;
 mod nemesis;
+mod newcomer;
 mod observer;
 mod process;
 mod pulse;

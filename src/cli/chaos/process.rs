@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{env, io, thread};
@@ -122,35 +122,52 @@ impl Process {
 
     /// Waits for its death by [`kill`](Self::kill).
     pub(super) fn reap(&mut self) -> Result<(), Trouble> {
-        let status = self.child.wait().map_err(|error| self.trouble(error))?;
-        if status.signal() == Some(Signal::KILL.as_raw()) {
-            Ok(())
-        } else {
-            Err(self.trouble(format_args!("it ended by itself: {status}")))
+        match self.reap_either_way()? {
+            None => Ok(()),
+            Some(status) => Err(self.ended_by_itself(status)),
         }
+    }
+
+    /// Waits for its death. Returns its exit status if it had ended by itself before it was killed.
+    pub(super) fn reap_either_way(&mut self) -> Result<Option<ExitStatus>, Trouble> {
+        let status = self.child.wait().map_err(|error| self.trouble(error))?;
+        Ok((status.signal() != Some(Signal::KILL.as_raw())).then_some(status))
     }
 
     /// Complains if it has ended by itself.
     pub(super) fn check(&mut self) -> Result<(), Trouble> {
-        match self.child.try_wait() {
-            Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(self.trouble(format_args!("it ended by itself: {status}"))),
-            Err(error) => Err(self.trouble(error)),
+        match self.ended()? {
+            None => Ok(()),
+            Some(status) => Err(self.ended_by_itself(status)),
         }
+    }
+
+    /// Its exit status, if it has ended.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>, Trouble> {
+        self.child.try_wait().map_err(|error| self.trouble(error))
+    }
+
+    /// Waits until it has ended by itself.
+    pub(super) fn await_end(&mut self) -> Result<ExitStatus, Trouble> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            match self.ended()? {
+                Some(status) => return Ok(status),
+                None => thread::sleep(LOOK_EVERY),
+            }
+        }
+        Err(self.trouble("it does not end"))
     }
 
     /// Stops it in good order.
     pub(super) fn stop(mut self) -> Result<(), Trouble> {
         self.plans = None;
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            match self.child.try_wait().map_err(|error| self.trouble(error))? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(self.trouble(format_args!("it ended with {status}"))),
-                None => thread::sleep(LOOK_EVERY),
-            }
+        let status = self.await_end()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.trouble(format_args!("it ended with {status}")))
         }
-        Err(self.trouble("it does not stop"))
     }
 
     /// The next line that it prints.
@@ -158,7 +175,7 @@ impl Process {
         self.lines.recv_timeout(PATIENCE).map_err(|error| match error {
             RecvTimeoutError::Timeout => self.trouble("it does not answer"),
             RecvTimeoutError::Disconnected => match self.child.wait() {
-                Ok(status) => self.trouble(format_args!("it ended by itself: {status}")),
+                Ok(status) => self.ended_by_itself(status),
                 Err(error) => self.trouble(error),
             },
         })
@@ -185,8 +202,12 @@ impl Process {
         Err(self.trouble("it takes no signal"))
     }
 
+    pub(super) fn ended_by_itself(&self, status: ExitStatus) -> Trouble {
+        self.trouble(format_args!("it ended by itself: {status}"))
+    }
+
     /// What is wrong with this server, and its last words.
-    fn trouble(&self, what: impl std::fmt::Display) -> Trouble {
+    pub(super) fn trouble(&self, what: impl std::fmt::Display) -> Trouble {
         let words = last_words(&self.setup.log);
         Trouble::Server(format!("n{}: {what}{words}", self.setup.node))
     }

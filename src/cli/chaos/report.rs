@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::audit::Transactions;
-use super::figures::{Event, Faults, Latency, Operations};
+use super::figures::{Disk, Event, Faults, Latency, Operations};
 use super::layout::Layout;
 use super::verdict::{Findings, Verdict};
 use super::waits::Waits;
@@ -32,6 +32,8 @@ pub(super) struct Report {
     /// What has become of the transactions, if there were some.
     pub(super) transactions: Option<Transactions>,
     pub(super) faults: Vec<Faults>,
+    /// The disks that were lost.
+    pub(super) disks: Vec<Disk>,
     /// When the machine stood still.
     pub(super) standstills: Vec<Event>,
     /// The faults one by one.
@@ -78,6 +80,14 @@ impl Report {
                 self.standstills.iter().map(Event::milliseconds).fold(0.0, f64::max),
             );
         }
+        for Disk { server, what, words, .. } in &self.disks {
+            // What follows is the membership, and advice.
+            let end = words.as_deref().and_then(|words| words.split(": ").next());
+            match end {
+                Some(end) => println!("{what}: n{server} has ended: {end}"),
+                None => println!("{what}: n{server} was not refused"),
+            }
+        }
         if let Some(sharding) = &self.sharding {
             sharding.print();
         }
@@ -95,7 +105,13 @@ impl Report {
         if let Some(entries) = self.log_entries {
             let (servers, entries) = (self.layout.servers, HumanCount(entries as u64));
             let each = if self.sharding.is_some() { " in each group" } else { "" };
-            println!("{servers} equal logs{each}, {entries} entries, which give every answer");
+            let lost = match self.disks.len() {
+                0 => String::new(),
+                lost => format!(", one less for each of {lost} lost disks"),
+            };
+            println!(
+                "{servers} equal logs{each}{lost}; {entries} entries, which give every answer"
+            );
         }
         for violation in &self.findings.violations {
             println!("\nviolated: {violation}");

@@ -163,8 +163,11 @@ mod tests {
         recorded.iter().map(entry).collect()
     }
 
-    /// Three servers that keep these logs, after such a history.
-    fn judged(logs: [&[Recorded]; 3], history: &[Recorded]) -> Result<Rest, Unrest> {
+    /// Three servers, of which these logs are left, after such a history.
+    fn judged<const LEFT: usize>(
+        logs: [&[Recorded]; LEFT],
+        history: &[Recorded],
+    ) -> Result<Rest, Unrest> {
         let groups = [RaftGroup { kind: Kind::Store, servers: (0..3).collect() }];
         let logs = (0..).map(NodeId).zip(logs.map(log)).collect();
         judge(&logs, &groups, history, &[])
@@ -177,5 +180,12 @@ mod tests {
         assert!(rest.entries == 2 && rest.sharded.is_none());
         assert!(matches!(judged([&both, &both[..1], &both], &both), Err(Unrest::Yet(_))));
         assert!(matches!(judged([&both[..1]; 3], &both), Err(Unrest::Never(_))));
+    }
+    #[test]
+    fn what_was_acknowledged_is_on_the_disks_that_are_left() {
+        let both = [append(1), append(2)];
+        assert!(judged([&both; 2], &both).is_ok());
+        assert!(matches!(judged([&both, &both[..1]], &both), Err(Unrest::Yet(_))));
+        assert!(matches!(judged([&both[..1]; 2], &both), Err(Unrest::Never(_))));
     }
 }

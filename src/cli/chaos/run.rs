@@ -19,13 +19,14 @@ use super::Trouble;
 use super::administration::{self, Administration};
 use super::audit::Transactions;
 use super::board::Board;
-use super::figures::{self, Event};
+use super::disks;
+use super::figures::{self, Disk, Event};
 use super::fleet::{Fleet, World};
 use super::kind::Kind;
 use super::layout::Layout;
 use super::ledger;
 use super::load::Load;
-use super::nemesis::{Injected, Nemesis};
+use super::nemesis::{Injected, LostDisk, Nemesis};
 use super::observer::Observer;
 use super::pulse::Pulse;
 use super::raft_group::RaftGroup;
@@ -34,7 +35,7 @@ use super::rest::{self, Rest, Unrest};
 use super::schedule;
 use super::tenures::Tenures;
 use super::verdict::Findings;
-use super::waits::{Disturbance, Waits};
+use super::waits::{Disturbance, Hinders, Waits};
 use super::workload::Keys;
 
 /// Runs that last so long must have every kind of fault; with groups, there are more kinds.
@@ -68,6 +69,7 @@ struct Outcomes {
     loaded: Duration,
     groups: Vec<RaftGroup>,
     injected: Vec<Injected>,
+    lost: Vec<LostDisk>,
     /// When the machine stood still.
     standstills: Vec<Disturbance>,
     history: Vec<Recorded>,
@@ -88,6 +90,7 @@ impl Run<'_> {
             loaded: Duration::ZERO,
             groups: Vec::new(),
             injected: Vec::new(),
+            lost: Vec::new(),
             standstills: Vec::new(),
             history: Vec::new(),
             asked: Vec::new(),
@@ -116,7 +119,8 @@ impl Run<'_> {
         let pulse = Pulse::start(self.folder, outcomes.beginning)?;
         let loaded = self.loaded(&mut fleet, rng, outcomes);
         let servers: BTreeSet<u16> = (0..fleet.size()).collect();
-        let standstill = |lasted| Disturbance { lasted, servers: servers.clone() };
+        let hinders = Hinders::Everything;
+        let standstill = |lasted| Disturbance { lasted, servers: servers.clone(), hinders };
         outcomes.standstills = pulse.finish()?.into_iter().map(standstill).collect();
         loaded?;
         self.at_rest(&mut fleet, outcomes)
@@ -172,7 +176,7 @@ impl Run<'_> {
             Ok(())
         });
         bar.finish_and_clear();
-        outcomes.injected = nemesis.injected();
+        (outcomes.injected, outcomes.lost) = nemesis.finish();
         outcomes.history = load.finish()?;
         outcomes.asked = administration.map_or(Ok(Vec::new()), Administration::finish)?;
         outcomes.loaded = beginning.elapsed();
@@ -219,7 +223,7 @@ impl Run<'_> {
     }
 
     fn judge(&self, mut findings: Findings, outcomes: Outcomes) -> (Report, Vec<Recorded>) {
-        let Outcomes { loaded, groups, injected, standstills, history, finals, rest, .. } =
+        let Outcomes { loaded, groups, injected, lost, standstills, history, finals, rest, .. } =
             outcomes;
         let seconds = loaded.as_secs_f64();
         let of_ledger = |recorded: &&Recorded| ledger::owns(recorded.operation.op.key());
@@ -233,11 +237,14 @@ impl Run<'_> {
         };
         let all_kinds = Duration::from_secs(self.seconds) >= from;
         let operations = figures::operations(&history);
-        let mut faults = figures::faults(kinds, &injected, &history);
+        let kinds = [kinds, &disks::kinds(&groups, &lost)].concat();
+        let mut faults = figures::faults(&kinds, &injected, &history);
         let sharding = rest.as_ref().and_then(|rest| rest.sharded.as_ref()).map(|sharded| {
             let tenures = Tenures::of(&history, sharded);
-            let injected = injected.iter().map(|injected| &injected.disturbance);
-            let disturbances: Vec<_> = injected.chain(&standstills).cloned().collect();
+            let injected = injected.iter().flat_map(|injected| &injected.disturbances);
+            let missing = lost.iter().map(LostDisk::disturbance);
+            let disturbances: Vec<_> =
+                injected.chain(&standstills).cloned().chain(missing).collect();
             // A transaction may wait for another group than its own.
             let (waits, complaints) = Waits::judge(&others, &tenures, &groups, &disturbances);
             findings.violations.extend(complaints);
@@ -259,8 +266,10 @@ impl Run<'_> {
             transactions
         });
         findings.awake(&faults, all_kinds, operations, seconds);
-        let timeline =
-            injected.iter().map(|fault| Event::of(fault.kind.name(), &fault.disturbance));
+        let events = |fault: &Injected| {
+            let events = fault.disturbances.iter().map(|d| Event::of(fault.kind.name(), d));
+            events.collect::<Vec<_>>()
+        };
         let report = Report {
             verdict: findings.verdict(),
             seed: self.seed,
@@ -274,7 +283,8 @@ impl Run<'_> {
             transactions,
             faults,
             standstills: standstills.iter().map(|still| Event::of("standstill", still)).collect(),
-            timeline: timeline.collect(),
+            disks: lost.iter().map(Disk::of).collect(),
+            timeline: injected.iter().flat_map(events).collect(),
             findings,
         };
         (report, history)

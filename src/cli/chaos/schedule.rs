@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runtime::rng::Rng;
 
+use super::disks::{self, Step};
 use super::kind::Kind;
 use super::raft_group::RaftGroup;
 
@@ -26,13 +27,15 @@ pub(super) struct Fault {
     pub(super) victim: Victim,
     /// How many of the datagrams it befalls, from 0 to 1, if it befalls datagrams.
     pub(super) rate: f64,
+    /// The course that it takes, if a disk is lost.
+    pub(super) steps: Vec<Step>,
 }
 
 /// Nothing goes wrong before this: the cluster shows that it is well.
 const CALM: Duration = Duration::from_millis(1_500);
 
 /// How long before the end the last fault is over.
-const REST: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// What comes in turn, shuffled each time.
 struct Act {
@@ -57,9 +60,17 @@ const SHARDED: [Act; 2] = [
     },
 ];
 
-/// The faults of a run in the order of their beginnings: act after act, again and again.
+/// The faults of a run in the order of their beginnings: act after act, again and again, and the
+/// disks that are lost meanwhile.
 pub(super) fn draw(seed: u64, run: Duration, groups: &[RaftGroup]) -> Vec<Fault> {
     let mut rng = Rng::seeded(seed);
+    let mut faults = in_turn(run, groups, &mut rng);
+    faults.extend(disks::draw(run, groups, &mut rng));
+    faults.sort_by_key(|fault| fault.begin);
+    faults
+}
+
+fn in_turn(run: Duration, groups: &[RaftGroup], rng: &mut Rng) -> Vec<Fault> {
     let mut faults = Vec::new();
     let (mut begin, mut over, mut separated_until) = (CALM, Duration::ZERO, Duration::ZERO);
     let acts = if groups.len() > 1 { &SHARDED[..] } else { &ALONE };
@@ -67,11 +78,11 @@ pub(super) fn draw(seed: u64, run: Duration, groups: &[RaftGroup]) -> Vec<Fault>
         if act.waits {
             begin = begin.max(over + CALM);
         }
-        for kind in shuffled(act.kinds, &mut rng) {
+        for kind in shuffled(act.kinds, rng) {
             if kind.separates() {
                 begin = begin.max(separated_until);
             }
-            let end = begin + milliseconds(&mut rng, kind.lasts());
+            let end = begin + milliseconds(rng, kind.lasts());
             if end + REST > run {
                 return faults;
             }
@@ -79,12 +90,12 @@ pub(super) fn draw(seed: u64, run: Duration, groups: &[RaftGroup]) -> Vec<Fault>
                 separated_until = end;
             }
             over = over.max(end);
-            let victim = victim(kind, groups, &mut rng);
+            let victim = victim(kind, groups, rng);
             // From an unreliable network to one that an operation hardly gets through, which is
             // where leaders change while much is under way.
             let rate = 0.1 + 0.6 * rng.below(1_000) as f64 / 1_000.0;
-            faults.push(Fault { kind, begin, end, victim, rate });
-            begin += milliseconds(&mut rng, act.gap);
+            faults.push(Fault { kind, begin, end, victim, rate, steps: Vec::new() });
+            begin += milliseconds(rng, act.gap);
         }
     }
     faults
@@ -107,15 +118,15 @@ fn victim(kind: Kind, groups: &[RaftGroup], rng: &mut Rng) -> Victim {
     Victim::Server(*servers[rng.index(servers.len())])
 }
 
-fn shuffled(kinds: &[Kind], rng: &mut Rng) -> Vec<Kind> {
-    let mut kinds = kinds.to_vec();
-    for last in (1..kinds.len()).rev() {
-        kinds.swap(last, rng.index(last + 1));
+pub(super) fn shuffled<T: Clone>(these: &[T], rng: &mut Rng) -> Vec<T> {
+    let mut these = these.to_vec();
+    for last in (1..these.len()).rev() {
+        these.swap(last, rng.index(last + 1));
     }
-    kinds
+    these
 }
 
-fn milliseconds(rng: &mut Rng, (least, most): (u64, u64)) -> Duration {
+pub(super) fn milliseconds(rng: &mut Rng, (least, most): (u64, u64)) -> Duration {
     Duration::from_millis(least + rng.below(most - least))
 }
 
@@ -162,7 +173,7 @@ mod tests {
         {
             for seed in 0..10_000 {
                 let faults = draw(seed, run, &groups);
-                for kind in kinds {
+                for kind in kinds.iter().chain(&Kind::DISKS) {
                     assert!(faults.iter().any(|fault| fault.kind == *kind), "{seed}: {kind:?}");
                 }
             }

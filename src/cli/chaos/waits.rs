@@ -1,9 +1,12 @@
 //! How long operations waited while majorities were up.
 //!
 //! A server is *disturbed* from the beginning of a fault that befalls it until [`SETTLING`] after
-//! its end; one of the network befalls all, and so does a standstill of the machine. A group is
-//! *calm* while a majority of its servers is not disturbed: so when all servers of another group
-//! are killed, and when one of its own is.
+//! its end. What befalls everybody's datagrams befalls all servers, and so does a standstill of the
+//! machine; what separates servers befalls those that it cuts off. A server that has lost its disk
+//! is disturbed for ever. A group is *calm* while a majority of its servers is not disturbed: so
+//! when all servers of another group are killed, and when one of its own is. A fault that
+//! [hinders](Hinders) a group only in what it needs others for disturbs it only as far as shards
+//! move.
 //!
 //! An operation on a shard that was [moving](Tenures::moving) while it waited must be answered
 //! within [`Waits::MOVING`], if meanwhile all groups and the controller were calm; any other
@@ -32,6 +35,15 @@ pub(super) struct Disturbance {
     /// From when to when, since the beginning.
     pub(super) lasted: Range<Duration>,
     pub(super) servers: BTreeSet<u16>,
+    pub(super) hinders: Hinders,
+}
+
+/// What a disturbance keeps servers from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Hinders {
+    Everything,
+    /// What they need servers of other groups for.
+    Moves,
 }
 
 /// How long operations waited.
@@ -98,20 +110,36 @@ impl Waits {
 }
 
 /// Whether those were calm whom it takes to answer for a shard.
-struct Calm(Vec<(Option<GroupId>, Vec<Range<u64>>)>);
+struct Calm(Vec<Troubles>);
+
+/// When a group was not calm.
+struct Troubles {
+    group: Option<GroupId>,
+    /// As far as it needs no other group.
+    by_itself: Vec<Range<u64>>,
+    /// As far as it does.
+    with_others: Vec<Range<u64>>,
+}
 
 impl Calm {
     fn of(groups: &[RaftGroup], disturbances: &[Disturbance]) -> Self {
-        Self(groups.iter().map(|group| (group.id(), troubled(group, disturbances))).collect())
+        let of_everything = disturbances.iter().filter(|d| d.hinders == Hinders::Everything);
+        let of_everything: Vec<_> = of_everything.cloned().collect();
+        let troubles = |group: &RaftGroup| Troubles {
+            group: group.id(),
+            by_itself: troubled(group, &of_everything),
+            with_others: troubled(group, disturbances),
+        };
+        Self(groups.iter().map(troubles).collect())
     }
 
     /// The owner by itself, or all groups and the controller.
     fn holds(&self, whom: Whom, from: u64, to: u64) -> bool {
-        let concerned = self.0.iter().filter(|(group, _)| match whom {
-            Whom::All => true,
-            Whom::Owner(owner) => *group == owner,
+        let mut troubles = self.0.iter().flat_map(|troubles| match whom {
+            Whom::All => &troubles.with_others[..],
+            Whom::Owner(owner) if troubles.group == owner => &troubles.by_itself,
+            Whom::Owner(_) => &[],
         });
-        let mut troubles = concerned.flat_map(|(_, troubled)| troubled);
         !troubles.any(|trouble| trouble.start <= to && from <= trouble.end)
     }
 }
@@ -127,8 +155,9 @@ enum Whom {
 fn troubled(group: &RaftGroup, disturbances: &[Disturbance]) -> Vec<Range<u64>> {
     let disturbances: Vec<_> = disturbances
         .iter()
-        .map(|Disturbance { lasted, servers }| {
-            (nanoseconds(lasted.start)..nanoseconds(lasted.end + SETTLING), servers)
+        .map(|Disturbance { lasted, servers, .. }| {
+            let settled = lasted.end.saturating_add(SETTLING);
+            (nanoseconds(lasted.start)..nanoseconds(settled), servers)
         })
         .collect();
     let mut moments: Vec<_> =
@@ -169,7 +198,8 @@ mod tests {
 
     fn fault(servers: impl IntoIterator<Item = u16>, seconds: Range<u64>) -> Disturbance {
         let lasted = Duration::from_secs(seconds.start)..Duration::from_secs(seconds.end);
-        Disturbance { lasted, servers: servers.into_iter().collect() }
+        let servers = servers.into_iter().collect();
+        Disturbance { lasted, servers, hinders: Hinders::Everything }
     }
 
     /// How many operations were judged, on shards that stayed and on such that moved, and how many
@@ -215,6 +245,33 @@ mod tests {
         assert_eq!(judged(&long, &[fault([3], 4..5)]), (1, 0, 1), "a minority");
         assert_eq!(judged(&long, &[fault(6..9, 4..5)]), (1, 0, 1), "another group");
         assert_eq!(judged(&long, &[fault(0..3, 4..5)]), (1, 0, 1), "the controller");
+    }
+
+    #[test]
+    fn a_server_without_its_disk_is_missing_for_ever() {
+        let mut lost = fault([3], 1..2);
+        lost.lasted.end = Duration::MAX;
+        let long = [read(0, 30 * SECOND, 33 * SECOND, true)];
+        assert_eq!(judged(&long, &[lost.clone()]), (1, 0, 1), "a majority is left");
+        let another = fault([4], 31..32);
+        assert_eq!(judged(&long, std::slice::from_ref(&another)), (1, 0, 1), "a minority");
+        assert_eq!(judged(&long, &[lost.clone(), another]), (0, 0, 0), "none is left");
+        assert_eq!(judged(&long, &[lost.clone(), fault([6], 31..32)]), (1, 0, 1), "another group");
+        assert_eq!(judged(&long, &[lost, fault([4], 20..21)]), (1, 0, 1), "it is back");
+    }
+
+    #[test]
+    fn a_rift_excuses_only_what_needs_other_groups() {
+        let rift = |servers, seconds| {
+            let hinders = Hinders::Moves;
+            [Disturbance { hinders, ..fault(servers, seconds) }]
+        };
+        let stays = [read(0, 3 * SECOND, 6 * SECOND, true)];
+        assert_eq!(judged(&stays, &rift(3..6, 4..5)), (1, 0, 1), "the owner needs nobody");
+        let moves = [read(1, 10 * SECOND, 15 * SECOND, true)];
+        for servers in [0..3, 3..6, 6..9] {
+            assert_eq!(judged(&moves, &rift(servers, 12..13)), (0, 0, 0));
+        }
     }
 
     #[test]
