@@ -30,7 +30,7 @@ use serde::Serialize;
 
 use super::Journal;
 use crate::clock;
-use crate::wal::{Record, Recovered, Wal};
+use crate::wal::{Record, Recovered, Wal, WalError};
 use crate::wire::codec;
 
 const STATE: u8 = 1;
@@ -40,6 +40,9 @@ const LOST: u8 = 5;
 
 /// How long a batch may stay without proof that it was acknowledged. See `docs/wal.md`.
 const SEAL_AFTER: Duration = Duration::from_secs(1);
+
+/// The time between two attempts to allocate the next segment on a full disk.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A journal on disk.
 pub struct Durable {
@@ -53,6 +56,8 @@ pub struct Durable {
     terms: Vec<Term>,
     /// When the last batch was synced, until it is sealed.
     unsealed_since: Option<Instant>,
+    /// While the disk is full: the time to look for space again.
+    full_until: Option<Instant>,
     scratch: Vec<u8>,
 }
 
@@ -91,6 +96,7 @@ impl Durable {
             lost: None,
             terms: Vec::new(),
             unsealed_since: None,
+            full_until: None,
             scratch: Vec::new(),
         };
         if let Some(Storage::Member(Persistent { term, vote, log, lost })) = &storage {
@@ -154,6 +160,31 @@ impl Durable {
         self.append(ENTRY, index.0, entry.term.0)
     }
 
+    /// Allocates a part of the next segment, if it is time for that. A full disk is no failure: the
+    /// log goes on in its present segment, and looks for space again after a while.
+    fn provide(&mut self) -> io::Result<()> {
+        if self.full_until.is_some_and(|retry| clock::now() < retry) {
+            return Ok(());
+        }
+        let (node, was_full) = (self.wal.identity().node, self.full_until.is_some());
+        match self.wal.preallocate() {
+            Ok(()) => {
+                if self.full_until.take().is_some() {
+                    tracing::warn!("n{node}: there is space for the log again");
+                }
+            }
+            Err(error @ WalError::NoSpace { .. }) => {
+                self.full_until = Some(clock::now() + RETRY);
+                if !was_full {
+                    let room = self.wal.room();
+                    tracing::warn!("n{node}: {error}; the log has {room} bytes of room left");
+                }
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        }
+        Ok(())
+    }
+
     fn append(&mut self, kind: u8, index: u64, term: u64) -> io::Result<()> {
         let record = Record { kind, index, term, payload: &self.scratch };
         self.wal.append(&record).map_err(io::Error::other)
@@ -179,7 +210,7 @@ impl Journal<Storage> for Durable {
         if self.unsealed_since.is_some_and(quiet) {
             return self.close();
         }
-        self.wal.preallocate().map_err(io::Error::other)
+        self.provide()
     }
 
     fn close(&mut self) -> io::Result<()> {
