@@ -5,8 +5,8 @@
 //! matters most while members are down: the others may lack what the lost disk held.
 //!
 //! No group loses more than a minority of its disks, so every group lives on. The servers that are
-//! refused stay away for the rest of the run, so disks are lost in the second half of it, and of
-//! all groups one before any loses a second.
+//! refused stay away for the rest of the run, so disks are lost towards its end, and of all groups
+//! one before any loses a second.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,6 +23,10 @@ const SHORTEST_RUN: Duration = Duration::from_secs(24);
 
 /// How many disks are lost in each minute of a run, and in a shorter run.
 const EACH_MINUTE: u64 = 2;
+
+/// Most time that one has for itself: disks are lost late, as groups that have lost one stand still
+/// more often, and then less is seen of how long operations wait.
+const SPAN: Duration = Duration::from_secs(9);
 
 /// The part that a server has in the loss of a disk in its group.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -91,14 +95,15 @@ pub(super) fn draw(run: Duration, groups: &[RaftGroup], rng: &mut Rng) -> Vec<Fa
     let most = EACH_MINUTE * (run.as_secs() / 60).max(1);
     let losing: Vec<usize> = (0..rounds).flat_map(of_round).take(most as usize).collect();
     let kinds = shuffled(&Kind::DISKS, rng);
-    let half = run / 2;
-    let span = (run - half - REST) / (losing.len().max(1) as u32);
+    let count = losing.len().max(1) as u32;
+    let from = (run / 2).max(run.saturating_sub(REST + SPAN * count));
+    let span = (run - from - REST) / count;
     let loss = |(number, group): (u32, usize)| {
         let kind = kinds[number as usize % kinds.len()];
         let steps = steps(kind, rng);
         let lasts: Duration = steps.iter().map(|step| step.lasts).sum();
         let room = span.saturating_sub(lasts).as_millis() as u64;
-        let begin = half + span * number + milliseconds(rng, (0, room.max(1)));
+        let begin = from + span * number + milliseconds(rng, (0, room.max(1)));
         let servers: Vec<_> = groups[group].servers.iter().copied().collect();
         let victim = if rng.chance(0.5) {
             Victim::Leader(group)
