@@ -1,6 +1,7 @@
 //! One server of a cluster: the actor, its journal and its endpoint, put together and started.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::{fs, io};
 
@@ -104,9 +105,9 @@ pub enum StartError {
         /// The server.
         node: u16,
         /// The group as the log says.
-        founded: Charter,
+        founded: Box<Charter>,
         /// The group as the configuration says.
-        configured: Charter,
+        configured: Box<Charter>,
     },
     /// Its log names another incarnation of it than the one that has written it.
     #[error(
@@ -121,7 +122,7 @@ pub enum StartError {
         /// The incarnation that has written the log.
         incarnation: Incarnation,
         /// The members that the log names.
-        members: Members,
+        members: Arc<Members>,
     },
     /// There is no thread for it.
     #[error("cannot start a thread: {0}")]
@@ -330,12 +331,12 @@ fn check_members(
         Storage::Member(persistent) => persistent.log.members(),
     };
     let Config { id: NodeId(node), incarnation, limits: _ } = setup.raft;
-    let (founded, configured) = (Charter::of(members), setup.charter.clone());
+    let (founded, configured) = (Charter::of(members).into(), setup.charter.clone().into());
     if founded != configured {
         return Err(StartError::OtherGroup { folder, node, founded, configured });
     }
     if members.incarnation(NodeId(node)) != Some(incarnation) {
-        let members = Members::clone(members);
+        let members = Arc::clone(members);
         return Err(StartError::OtherIncarnation { folder, node, incarnation, members });
     }
     Ok(())

@@ -120,6 +120,17 @@ pub enum Refusal {
     Replaced(Arc<Members>),
 }
 
+/// An event in the life of a server that belongs to no group yet.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The server has started, for the first time or again.
+    Start,
+    /// The announcements may be lost, and are repeated.
+    Timeout,
+    /// A message has come in from a server.
+    Message(NodeId, Message),
+}
+
 /// Requests of a founding step to its host.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -165,31 +176,27 @@ impl Founder {
 }
 
 impl Step<'_> {
-    /// The server has started, for the first time or again.
-    pub fn on_start(&mut self) -> Outcome {
+    /// Takes a step.
+    pub fn on_event(&mut self, event: Event) -> Outcome {
         let mut out = Outcome::default();
-        self.announce_to_all(&mut out);
-        self.try_pledge(&mut out);
-        self.try_found(&mut out);
-        out
-    }
-
-    /// The announcements may be lost: repeats them.
-    pub fn on_timeout(&mut self) -> Outcome {
-        let mut out = Outcome::default();
-        match self.state {
-            Founder::Gathering { .. } | Founder::Pledged { .. } => self.announce_to_all(&mut out),
-            Founder::Refused { .. } => {}
-        }
-        out
-    }
-
-    /// A message has come in.
-    pub fn on_message(&mut self, from: NodeId, message: Message) -> Outcome {
-        let mut out = Outcome::default();
-        match message {
-            Message::Announce(announcement) => self.on_announce(from, announcement, &mut out),
-            Message::Founded(members) => self.on_founded(from, members, &mut out),
+        match event {
+            Event::Start => {
+                self.announce_to_all(&mut out);
+                self.try_pledge(&mut out);
+                self.try_found(&mut out);
+            }
+            Event::Timeout => match self.state {
+                Founder::Gathering { .. } | Founder::Pledged { .. } => {
+                    self.announce_to_all(&mut out);
+                }
+                Founder::Refused { .. } => {}
+            },
+            Event::Message(from, Message::Announce(theirs)) => {
+                self.on_announce(from, &theirs, &mut out);
+            }
+            Event::Message(from, Message::Founded(members)) => {
+                self.on_founded(from, members, &mut out);
+            }
         }
         out
     }
@@ -204,16 +211,16 @@ impl Step<'_> {
         }
     }
 
-    fn on_announce(&mut self, from: NodeId, theirs: Arc<Announcement>, out: &mut Outcome) {
+    fn on_announce(&mut self, from: NodeId, theirs: &Arc<Announcement>, out: &mut Outcome) {
         if theirs.charter != *self.charter || !self.charter.servers.contains(&from) {
             return; // It is configured to belong to another group.
         }
         match self.state {
             Founder::Gathering { heard } => {
-                if heard.get(&from) == Some(&theirs) {
+                if heard.get(&from) == Some(theirs) {
                     return;
                 }
-                heard.insert(from, Arc::clone(&theirs));
+                heard.insert(from, Arc::clone(theirs));
                 out.announce.insert(from);
                 match &theirs.pledge {
                     None => self.try_pledge(out),

@@ -146,7 +146,7 @@ impl Setup {
                 };
                 fx.arm(Timer::Announce);
                 let founder = Founder::restart(setup.raft.id, pledge);
-                found(setup, founder, fx, |founding| founding.on_start())
+                found(setup, founder, founding::Event::Start, fx)
             }
             Self::Client { id, router, script } => {
                 let session = client(fx, |fx| begin(*id, router, script, fx));
@@ -198,7 +198,7 @@ impl Setup {
         match (self, node, timer) {
             (Self::Server(setup), node @ Node::Founder(_), Timer::Announce) => {
                 fx.arm(Timer::Announce);
-                step_founder(setup, node, fx, |founding| founding.on_timeout());
+                step_founder(setup, node, founding::Event::Timeout, fx);
             }
             // A member cancels the timer; a host may still have it in hand.
             (Self::Server(_), Node::Server(_), Timer::Announce) => {}
@@ -279,7 +279,7 @@ fn tell_founder(
 ) {
     match (from, message) {
         (Address::Server(from), Message::Founding(message)) => {
-            step_founder(setup, node, fx, |founding| founding.on_message(from, message));
+            step_founder(setup, node, founding::Event::Message(from, message), fx);
         }
         (Address::Client(from), Message::Migration(migration::Message::Inspect)) => {
             if let Some(founder) = node.founder() {
@@ -302,15 +302,10 @@ fn tell_founder(
     }
 }
 
-fn step_founder(
-    setup: &replica::Setup,
-    node: &mut Node,
-    fx: &mut Effects,
-    step: impl FnOnce(&mut founding::Step<'_>) -> founding::Outcome,
-) {
+fn step_founder(setup: &replica::Setup, node: &mut Node, event: founding::Event, fx: &mut Effects) {
     if let Node::Founder(founder) = node {
         let founder = founder.clone();
-        *node = found(setup, founder, fx, step);
+        *node = found(setup, founder, event, fx);
     }
 }
 
@@ -318,13 +313,13 @@ fn step_founder(
 fn found(
     setup: &replica::Setup,
     mut founder: Founder,
+    event: founding::Event,
     fx: &mut Effects,
-    step: impl FnOnce(&mut founding::Step<'_>) -> founding::Outcome,
 ) -> Node {
     let raft::Config { id, incarnation, limits: _ } = setup.raft;
     let state = &mut founder;
     let mut founding = founding::Step { id, incarnation, charter: &setup.charter, state };
-    let founding::Outcome { announce, pledged, founded } = step(&mut founding);
+    let founding::Outcome { announce, pledged, founded } = founding.on_event(event);
     let announcement = Arc::new(founding.announcement());
     let storage = match (&founded, founder.pledge()) {
         (Some(members), _) => Some(Storage::founded(Arc::clone(members))),

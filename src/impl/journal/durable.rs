@@ -359,7 +359,7 @@ mod tests {
     fn founding_and_loss_are_remembered() {
         assert_eq!(reopen(&[]), None);
         let pledge = Storage::Pledge(members());
-        assert_eq!(reopen(&[pledge.clone()]), Some(pledge.clone()));
+        assert_eq!(reopen(std::slice::from_ref(&pledge)), Some(pledge.clone()));
         let member = member(0, []);
         assert_eq!(
             reopen(&[pledge, Storage::Member(member.clone())]),

@@ -29,7 +29,7 @@ struct World {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum Happening {
     /// A message is delivered, and may be delivered again.
     Deliver(u16),
     Timeout(u8),
@@ -37,7 +37,7 @@ enum Event {
     LoseDisk(u8),
 }
 
-impl Arbitrary for Event {
+impl Arbitrary for Happening {
     fn arbitrary(g: &mut Gen) -> Self {
         let server = u8::arbitrary(g);
         match u8::arbitrary(g) % 20 {
@@ -60,16 +60,16 @@ impl World {
         };
         let servers = (0..).zip(charters).map(server).collect();
         let mut world = Self { servers, sent: Vec::new(), founded: BTreeSet::new() };
-        (0..world.servers.len()).for_each(|id| world.step(id, |step| step.on_start()));
+        (0..world.servers.len()).for_each(|id| world.step(id, Event::Start));
         world
     }
 
-    fn step(&mut self, id: usize, step: impl FnOnce(&mut Step<'_>) -> Outcome) {
+    fn step(&mut self, id: usize, event: Event) {
         let server = &mut self.servers[id];
         let from = NodeId(id as u16);
         let (incarnation, charter) = (server.incarnation, &server.charter);
         let mut founding = Step { id: from, incarnation, charter, state: &mut server.founder };
-        let Outcome { announce, pledged, founded } = step(&mut founding);
+        let Outcome { announce, pledged, founded } = founding.on_event(event);
         let announcement = Arc::new(founding.announcement());
         if pledged {
             assert_eq!(server.pledge, None, "{from} pledges itself once");
@@ -92,7 +92,7 @@ impl World {
                 self.sent.push((to, from, Message::Founded(Arc::clone(members))));
             }
             (Some(_), Message::Founded(_)) => {}
-            (None, message) => self.step(id, |step| step.on_message(from, message)),
+            (None, message) => self.step(id, Event::Message(from, message)),
         }
     }
 
@@ -100,27 +100,27 @@ impl World {
         let server = &mut self.servers[id];
         if server.members.is_none() {
             server.founder = Founder::restart(NodeId(id as u16), server.pledge.clone());
-            self.step(id, |step| step.on_start());
+            self.step(id, Event::Start);
         }
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: Happening) {
         let server = |number: u8| usize::from(number) % self.servers.len();
         match event {
-            Event::Deliver(place) if !self.sent.is_empty() => {
+            Happening::Deliver(place) if !self.sent.is_empty() => {
                 let place = usize::from(place) % self.sent.len();
                 let (from, to, message) = self.sent[place].clone();
                 self.deliver(from, to, message);
             }
-            Event::Deliver(_) => {}
-            Event::Timeout(number) => {
+            Happening::Deliver(_) => {}
+            Happening::Timeout(number) => {
                 let id = server(number);
                 if self.servers[id].members.is_none() {
-                    self.step(id, |step| step.on_timeout());
+                    self.step(id, Event::Timeout);
                 }
             }
-            Event::Crash(number) => self.restart(server(number)),
-            Event::LoseDisk(number) => {
+            Happening::Crash(number) => self.restart(server(number)),
+            Happening::LoseDisk(number) => {
                 let id = server(number);
                 let server = &mut self.servers[id];
                 server.incarnation.0 += 1_000;
@@ -133,7 +133,7 @@ impl World {
     /// Delivers everything, in order, until nothing changes any more.
     fn settle(&mut self) {
         for _ in 0..20 {
-            (0..self.servers.len()).for_each(|id| self.take(Event::Timeout(id as u8)));
+            (0..self.servers.len()).for_each(|id| self.take(Happening::Timeout(id as u8)));
             for (from, to, message) in std::mem::take(&mut self.sent) {
                 self.deliver(from, to, message);
             }
@@ -142,18 +142,18 @@ impl World {
 }
 
 quickcheck! {
-    fn group_is_founded_once_whatever_happens(events: Vec<Event>) -> bool {
+    fn group_is_founded_once_whatever_happens(events: Vec<Happening>) -> bool {
         let mut world = World::new(vec![charter(SERVERS); usize::from(SERVERS)]);
         events.into_iter().for_each(|event| world.take(event));
         world.settle();
         world.founded.len() <= 1
     }
 
-    fn group_is_founded_if_no_pledge_is_lost(events: Vec<Event>) -> bool {
+    fn group_is_founded_if_no_pledge_is_lost(events: Vec<Happening>) -> bool {
         let mut world = World::new(vec![charter(SERVERS); usize::from(SERVERS)]);
         for event in events {
             let has_pledged = world.servers.iter().any(|server| server.pledge.is_some());
-            if !matches!(event, Event::LoseDisk(_)) || !has_pledged {
+            if !matches!(event, Happening::LoseDisk(_)) || !has_pledged {
                 world.take(event);
             }
         }
@@ -170,7 +170,7 @@ quickcheck! {
         stale || world.servers.iter().all(|server| server.members.is_some())
     }
 
-    fn servers_with_other_lists_found_nothing(events: Vec<Event>, odd: u8) -> bool {
+    fn servers_with_other_lists_found_nothing(events: Vec<Happening>, odd: u8) -> bool {
         let odd = usize::from(odd) % usize::from(SERVERS);
         let mut charters = vec![charter(SERVERS); usize::from(SERVERS)];
         charters[odd] = if odd == 0 {

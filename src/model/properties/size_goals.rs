@@ -10,6 +10,7 @@ use crate::machine::Command;
 use crate::raft::{self, Payload, Rpc};
 use crate::replica::{Answer, Message};
 use crate::shard::migration::Entry as Migration;
+use crate::shard::store::Shards;
 use crate::shard::txn::{Contents, Decision, Entry, Vote};
 use crate::size;
 use crate::system::{SystemState, messages};
@@ -191,7 +192,7 @@ fn result_at_the_limit(server: Server<'_>) -> bool {
 
 fn too_much_work((_, server): Server<'_>) -> bool {
     let store = server.machine.store();
-    let shards = server.machine.shards().into_iter().flat_map(|shards| shards.iter());
+    let shards = server.machine.shards().into_iter().flat_map(Shards::iter);
     let mut contents = store.into_iter().chain(shards.filter_map(|(_, shard)| shard.machine()));
     contents.any(|content| {
         content.sessions.behind(None).any(|(_, session)| {
