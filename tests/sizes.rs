@@ -4,7 +4,8 @@
 // A file, socket or server that cannot be had fails the test, which is all there is to say.
 #![allow(clippy::unwrap_used)]
 
-use std::net::UdpSocket;
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -27,11 +28,10 @@ use runtime::wire::{Identity, Rejected, Sender};
 use runtime::{Endpoint, inspect};
 use tempfile::TempDir;
 
+use common::Config;
+
 /// No test waits longer than this for anything, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The longest that a server's answer about itself is waited for.
-const ANSWER: Duration = Duration::from_secs(1);
 
 /// How many shards the sharded clusters have.
 const SHARDS: u16 = 2;
@@ -44,29 +44,24 @@ struct Site {
 }
 
 impl Site {
-    fn new(servers: usize, sharding: Option<Sharding>) -> Self {
-        // Held until all are found, so that they differ.
-        let sockets: Vec<_> =
-            (0..servers).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        let folder = TempDir::new().unwrap();
-        let mut cluster = Cluster { sharding, ..Cluster::draw(&addresses).unwrap() };
-        for member in &mut cluster.node {
-            member.data = folder.path().join(&member.data);
-        }
-        Self { cluster, servers: (0..servers).map(|_| None).collect(), _folder: folder }
+    fn new(config: Config) -> Self {
+        let Config { folder, cluster } = config;
+        let servers = cluster.node.iter().map(|_| None).collect();
+        let mut site = Self { cluster, servers, _folder: folder };
+        (0..site.servers.len()).for_each(|node| site.start(node, true));
+        site
     }
 
     /// One group of three.
     fn group() -> Self {
-        Self::new(3, None)
+        let site = Self::new(Config::new(3));
+        site.client().put(&"first".into(), &value(1));
+        site
     }
 
     /// A controller and two groups of three, with a shard each.
     fn sharded() -> Self {
-        let sharding = Sharding::even(2, 3, SHARDS);
-        let mut site = Self::new(sharding.nodes(), Some(sharding));
-        (0..site.servers.len()).for_each(|node| site.start(node, true));
+        let site = Self::new(Config::sharded(2, 3, SHARDS));
         let groups = site.cluster.sharding.as_ref().map(Sharding::groups).unwrap();
         site.change(Change::Join(groups));
         site
@@ -119,9 +114,9 @@ impl Site {
     /// Waits until each shard is served by its owner and nobody keeps it for another.
     fn settle(&self) {
         eventually("all shards are in place", || {
-            let told = inspect::servers(&self.cluster, ANSWER).unwrap();
-            let holdings = inspect::groups(&self.cluster, &told);
-            let shards = holdings.values().flat_map(|held| &held.shards);
+            let told = inspect::servers(&self.cluster, PATIENCE).unwrap();
+            let groups = inspect::groups(&self.cluster, &told);
+            let shards = groups.values().flat_map(|held| &held.shards);
             let serving = shards.clone().filter(|shard| shard.phase == Phase::Serving).count();
             serving == usize::from(SHARDS) && shards.count() == serving
         });
@@ -216,7 +211,7 @@ fn too_large(step: u32) -> Output {
 }
 
 /// Carries out these operations side by side, each in a session of its own.
-fn together(site: &Site, ops: Vec<Op>) -> Vec<Outcome> {
+fn together(site: &Site, ops: &[Op]) -> Vec<Outcome> {
     let mut client = Client::connect(&site.cluster).unwrap();
     for op in ops.iter().cloned() {
         let session = client.open();
@@ -245,12 +240,10 @@ fn is_mismatch(outcome: &Outcome) -> bool {
 #[test]
 fn what_is_expected_may_be_as_large_as_any_value() {
     let mut site = Site::group();
-    (0..3).for_each(|node| site.start(node, true));
-    site.client().put(&"before".into(), &value(1)); // The group is founded.
     site.stop(2);
     let others = site.others();
     let expecting = (0..8).map(|number| expecting(number, MAX_VALUE_BYTES, MAX_VALUE_BYTES));
-    assert!(together(&site, expecting.collect()).iter().all(is_mismatch));
+    assert!(together(&site, &expecting.collect::<Vec<_>>()).iter().all(is_mismatch));
     others.are_served();
     // The third server has all of it to catch up with, and then is one of two.
     site.start(2, false);
@@ -264,15 +257,13 @@ fn what_is_expected_may_be_as_large_as_any_value() {
 #[test]
 fn a_follower_catches_up_with_many_that_are_not_so_large() {
     let mut site = Site::group();
-    (0..3).for_each(|node| site.start(node, true));
-    site.client().put(&"before".into(), &value(1));
     site.stop(2);
     let expecting = (0..1_100).map(|number| expecting(number, 5_000, 1));
-    assert!(together(&site, expecting.collect()).iter().all(is_mismatch));
+    assert!(together(&site, &expecting.collect::<Vec<_>>()).iter().all(is_mismatch));
     site.start(2, false);
     site.stop(1);
     let mut client = site.client();
-    assert_eq!(client.get(&"before".into()), Some(value(1)));
+    assert_eq!(client.get(&"first".into()), Some(value(1)));
     client.put(&"after".into(), &value(1));
     site.finish();
 }
@@ -356,8 +347,7 @@ fn a_shard_moves_with_the_largest_result() {
 
 #[test]
 fn a_result_that_would_be_too_large_is_refused() {
-    let mut site = Site::group();
-    (0..3).for_each(|node| site.start(node, true));
+    let site = Site::group();
     let mut client = site.client();
     let key = Key::from("key");
     let put_and_get = |gets: usize| {
@@ -376,8 +366,7 @@ fn a_result_that_would_be_too_large_is_refused() {
 /// A request that the client library would not send.
 #[test]
 fn a_leader_refuses_what_breaks_a_limit() {
-    let mut site = Site::group();
-    (0..3).for_each(|node| site.start(node, true));
+    let site = Site::group();
     site.client().put(&"key".into(), &value(1));
     let (over, key) = (value(MAX_VALUE_BYTES + 1), Key::from("key"));
     let long = Key::from(vec![b'k'; MAX_KEY_BYTES + 1]);
@@ -437,8 +426,7 @@ fn ask(site: &Site, number: RequestId, op: Op) -> Answer {
 /// The largest of transactions, and what is larger.
 #[test]
 fn a_transaction_of_a_mebibyte_is_carried_out() {
-    let mut site = Site::group();
-    (0..3).for_each(|node| site.start(node, true));
+    let site = Site::group();
     let mut client = site.client();
     let put = |length| vec![Step::Put("key".into(), Operand::Value(value(length)))];
     let length = MAX_BYTES - size::of(&put(0)) - 2;

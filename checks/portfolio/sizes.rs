@@ -67,7 +67,7 @@ pub(super) const CHECKS: &[Check] = &[
                 limits.batch_entries = 3;
                 limits.batch_bytes = 21;
             });
-            let sizes = Limits { key: 1, value: 5, transaction: 10, work: 10, message: 28 };
+            let sizes = Limits { key: 1, value: 5, transaction: 10, work: 10, message: 39 };
             sized(scope, sizes)
         },
         goals: &[
@@ -76,7 +76,7 @@ pub(super) const CHECKS: &[Check] = &[
             size_goals::BATCH_OF_SEVERAL,
             size_goals::REFUSED,
         ],
-        unique_states: 1,
+        unique_states: 3_327,
     },
     Check {
         name: "size-heartbeat",
@@ -89,7 +89,7 @@ pub(super) const CHECKS: &[Check] = &[
             bounded(reduced(scope), |bounds| bounds.heartbeats = 1)
         },
         goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, size_goals::HEARTBEAT_AHEAD],
-        unique_states: 1,
+        unique_states: 3_142,
     },
     Check {
         name: "size-results",
@@ -119,7 +119,7 @@ pub(super) const CHECKS: &[Check] = &[
             size_goals::TOO_MUCH_WORK,
             size_goals::REFUSED,
         ],
-        unique_states: 1,
+        unique_states: 94,
     },
     Check {
         name: "size-votes",
@@ -147,7 +147,7 @@ pub(super) const CHECKS: &[Check] = &[
             size_goals::TOO_MUCH_WORK,
             txn_goals::STALLED,
         ],
-        unique_states: 1,
+        unique_states: 107_028,
     },
     Check {
         name: "size-decisions",
@@ -173,7 +173,7 @@ pub(super) const CHECKS: &[Check] = &[
             size_goals::TOO_MUCH_WORK,
             txn_goals::STALLED,
         ],
-        unique_states: 1,
+        unique_states: 20_664,
     },
     Check {
         name: "size-parts",
@@ -196,6 +196,6 @@ pub(super) const CHECKS: &[Check] = &[
             size_goals::PART_OF_SEVERAL,
             size_goals::PART_OF_ONE,
         ],
-        unique_states: 1,
+        unique_states: 446,
     },
 ];

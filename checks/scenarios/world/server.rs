@@ -200,7 +200,9 @@ impl Server {
 }
 
 impl Life {
+    /// Waits for the end. In no life is there a message that can never be sent.
     fn end(self) -> Result<(), Failure> {
+        assert_eq!(self.handle.metrics().endpoint.sent.unsendable, 0);
         let panicked = |_| Err(Failure::Panic("its thread".to_owned()));
         self.thread.join().unwrap_or_else(panicked)
     }
