@@ -4,7 +4,7 @@
 //! here, but by the log of that group, which names its members and their incarnations
 //! ([`model::raft::membership`]).
 
-/// The first number of a client. Servers are numbered below [`SERVERS`], by the configuration;
+/// The first number of a client. Servers are numbered below 65,535, by the configuration;
 /// clients draw theirs at random from here on and need not be known in advance.
 pub const FIRST_CLIENT: u64 = 1 << 32;
 
