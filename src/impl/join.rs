@@ -58,8 +58,8 @@ fn join<C: Command>(first: &mut Rpc<C>, next: Rpc<C>) -> Result<(), Rpc<C>> {
     match (first, next) {
         // A leader's log only grows, so what follows in index follows in the log. Where the first
         // request would be refused, the answer to the second is lost. A heartbeat stays by itself:
-        // it says that the follower has acknowledged what is before it, and it is to arrive whatever
-        // becomes of what is large.
+        // it says that the follower has acknowledged what is before it, and it is to arrive
+        // whatever becomes of what is large.
         (
             Rpc::AppendEntries { prev, entries, commit },
             Rpc::AppendEntries { prev: after, entries: more, commit: later },

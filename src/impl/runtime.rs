@@ -6,8 +6,8 @@
 //! durable. What a turn sends to one server is joined where one message can say it all.
 //!
 //! Two rules keep it live. Each turn receives before it looks at timers, and a timer fires at most
-//! once in a turn, so that no timer starves the network. And a turn is bounded in datagrams, whether
-//! they are accepted or rejected, so that a busy network does not starve the timers.
+//! once in a turn, so that no timer starves the network. And a turn is bounded in datagrams,
+//! whether they are accepted or rejected, so that a busy network does not starve the timers.
 //!
 //! Two rules keep it honest. A journal that fails stops the node, since nobody knows what the disk
 //! holds then. A handler that panics, such as by a violated invariant, stops the node before

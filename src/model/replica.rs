@@ -263,8 +263,8 @@ impl Replica {
         }
     }
 
-    /// A client asks about configurations, or about the server. What is applied is committed, so any
-    /// replica may answer.
+    /// A client asks about configurations, or about the server. What is applied is committed, so
+    /// any replica may answer.
     pub fn on_inquiry(
         &self,
         setup: &Setup,

@@ -162,8 +162,8 @@ const OTHERS_DOWN: [&[Part]; 4] = [
     ],
 ];
 
-/// The kinds that a run must have in which these disks were lost: both, if the groups have two disks
-/// to lose.
+/// The kinds that a run must have in which these disks were lost: both, if the groups have two
+/// disks to lose.
 pub(super) fn kinds(groups: &[RaftGroup], lost: &[LostDisk]) -> Vec<Kind> {
     match (groups.iter().map(RaftGroup::minority).sum::<usize>(), lost.first()) {
         (1, Some(lost)) => vec![lost.kind],

@@ -183,8 +183,8 @@ impl Wal {
     /// If the segment has no room for it, this syncs the segment and begins another one.
     ///
     /// # Errors
-    /// [`WalError::TooLarge`] and [`WalError::NoSpace`], after which the log is as before: a smaller
-    /// record may still fit; [`WalError::Poisoned`]; [`WalError::Io`], which poisons the log.
+    /// [`WalError::TooLarge`] and [`WalError::NoSpace`], after which the log is as before: a
+    /// smaller record may still fit; [`WalError::Poisoned`]; [`WalError::Io`], which poisons the log.
     pub fn append<P: AsRef<[u8]>>(&mut self, record: &Record<P>) -> Result<(), WalError> {
         let Record { kind, index, term, ref payload } = *record;
         let payload = payload.as_ref();
@@ -313,8 +313,8 @@ impl Wal {
         self.next.take().map_or_else(|| Blank::create(&mut *self.disk, sequence, bytes), Ok)
     }
 
-    /// Does some work on a healthy log. An error makes the log unhealthy, except for a lack of space
-    /// for the next segment: that leaves the present one as it was.
+    /// Does some work on a healthy log. An error makes the log unhealthy, except for a lack of
+    /// space for the next segment: that leaves the present one as it was.
     fn guard(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), WalError>,

@@ -1,7 +1,7 @@
 //! Participants and their numbers.
 //!
-//! Every participant that has the cluster's key is heard. Which servers have a say in a group is not decided
-//! here, but by the log of that group, which names its members and their incarnations
+//! Every participant that has the cluster's key is heard. Which servers have a say in a group is
+//! not decided here, but by the log of that group, which names its members and their incarnations
 //! ([`model::raft::membership`]).
 
 /// The first number of a client. Servers are numbered below 65,535, by the configuration;

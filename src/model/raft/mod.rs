@@ -44,8 +44,8 @@
 //! **Left out**, and where it will go: snapshots (InstallSnapshot beside AppendEntries, a base in
 //! [`Log`]); PreVote and CheckQuorum (a stage before `become_candidate`; until then a server that
 //! was cut off returns with a higher term and forces an election [Ongaro §9.6]); reads without
-//! log entries [Ongaro §6.4]; membership changes (further entries of the kind that founds the group;
-//! [`Log::members`] is the one place that says which of them is in force [Ongaro §4]).
+//! log entries [Ongaro §6.4]; membership changes (further entries of the kind that founds the
+//! group; [`Log::members`] is the one place that says which of them is in force [Ongaro §4]).
 
 mod election;
 mod invariants;
