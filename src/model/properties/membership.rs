@@ -6,11 +6,11 @@ use crate::founding::{Founder, Refusal};
 use crate::system::HostState;
 use crate::violation::demand;
 
-/// P23.
+/// P24.
 pub(super) const PROMISES: &[Property] = &[promise!(
     Pair,
     one_membership,
-    "P23 Two servers of one group have the same members in their logs."
+    "P24 Two servers of one group have the same members in their logs."
 )];
 
 /// A group is founded once: whoever serves in it counts majorities of the same members.

@@ -7,7 +7,7 @@
 //! reported by name. A goal is a state that a check must reach: a check that cannot show what it is
 //! about proves nothing.
 //!
-//! The codes P1 to P23 are those of `docs/checking.md`.
+//! The codes P1 to P24 are those of `docs/checking.md`.
 
 pub mod changes;
 pub mod clients;
