@@ -184,7 +184,8 @@ impl Wal {
     ///
     /// # Errors
     /// [`WalError::TooLarge`] and [`WalError::NoSpace`], after which the log is as before: a
-    /// smaller record may still fit; [`WalError::Poisoned`]; [`WalError::Io`], which poisons the log.
+    /// smaller record may still fit; [`WalError::Poisoned`]; [`WalError::Io`], which poisons the
+    /// log.
     pub fn append<P: AsRef<[u8]>>(&mut self, record: &Record<P>) -> Result<(), WalError> {
         let Record { kind, index, term, ref payload } = *record;
         let payload = payload.as_ref();

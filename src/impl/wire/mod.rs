@@ -51,7 +51,8 @@ const STREAMS: u8 = 1;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Largest datagram to send, in bytes, from [`MIN_DATAGRAM`] to [`MAX_UDP_PAYLOAD`]. The
-    /// default of 1,400 passes an Ethernet path with room for tunnels; more is for loopback and jumbo frames.
+    /// default of 1,400 passes an Ethernet path with room for tunnels; more is for loopback and
+    /// jumbo frames.
     pub max_datagram: usize,
     /// Largest encoded message, in bytes: what the model takes for granted.
     pub max_message: usize,

@@ -163,10 +163,12 @@ quickcheck! {
             Message::Announce(theirs) => theirs.incarnation == now[usize::from(from.0)],
             Message::Founded(_) => true,
         });
+        world.settle();
+        // A server that has heard of the old incarnation, and of all others before it hears of the
+        // new one, pledges itself to what can never be.
         let stale = world.servers.iter().filter_map(|server| server.pledge.as_ref()).any(|pledge| {
             pledge.servers().any(|id| pledge.incarnation(id) != Some(now[usize::from(id.0)]))
         });
-        world.settle();
         stale || world.servers.iter().all(|server| server.members.is_some())
     }
 
