@@ -139,14 +139,20 @@ impl World {
         let configurations = Arc::default();
         let site = Site { cluster, network, timing, limits, configurations, seed };
         servers.iter().for_each(|server| server.start(&site));
-        Self {
+        let world = Self {
             site,
             servers,
             rng: Mutex::new(Rng::seeded(seed)),
             born: Instant::now(),
             history: Mutex::default(),
             proposers: AtomicU64::new(1_000),
-        }
+        };
+        // All servers are needed for that, once: only then may a scenario take any away.
+        world.eventually("all groups are founded", || {
+            let is_member = |server: &Server| lock(&server.view).replica.raft.members().count() > 0;
+            world.servers.iter().all(is_member).then_some(())
+        });
+        world
     }
 
     /// A new client.
