@@ -56,27 +56,41 @@ pub(super) const CHECKS: &[Check] = &[
         about: "An entry and a batch as large as they may be; a request that is larger.",
         hides: "Crashes, a third server, a second term.",
         scope: || {
-            // The compare-and-set takes 21 bytes in a log, and the two others together as much.
+            // The largest entry is the second request of the first client, with 29 bytes. A batch
+            // takes as many: the append (10) with the second request of the second client (19),
+            // and not with its first one (20). The other requests would be entries of 30 bytes:
+            // what is expected, the new value, the key or the transaction is a byte too large.
+            // A message has 18 bytes beside its entries, 11 of them for credentials.
+            let longer_key = Op::Cas {
+                key: "kk".into(),
+                expected: Some("123456789".into()),
+                new: "123456789".into(),
+            };
             let clients: &[&[Op]] = &[
-                &[swap("123456", "6789"), swap("12345", "67890")],
-                &[append("a"), swap("12345", "")],
-                &[append("bb"), append("123456")],
+                &[swap("1234567890", "123456789"), swap("123456789", "123456789")],
+                &[swap("12345", "6789"), swap("1234", "5678"), longer_key],
+                &[
+                    append("a"),
+                    swap("123456789", "1234567890"),
+                    transaction([put_step("k", "123456789012345678")]),
+                ],
             ];
-            let scope = Scope { servers: 2, ..with_clients(clients, scope(1, 7)) };
+            let scope = Scope { servers: 2, ..with_clients(clients, scope(1, 9)) };
             let scope = limited(reduced(scope), |limits| {
                 limits.batch_entries = 3;
-                limits.batch_bytes = 21;
+                limits.batch_bytes = 29;
             });
-            let sizes = Limits { key: 1, value: 5, transaction: 10, work: 10, message: 39 };
+            let sizes = Limits { key: 1, value: 9, transaction: 23, work: 10, message: 47 };
             sized(scope, sizes)
         },
         goals: &[
             goals::ALL_DONE,
             size_goals::ENTRY_AT_THE_LIMIT,
-            size_goals::BATCH_OF_SEVERAL,
+            size_goals::MESSAGE_AT_THE_LIMIT,
+            size_goals::BATCH_AT_THE_LIMIT,
             size_goals::REFUSED,
         ],
-        unique_states: 3_327,
+        unique_states: 3_000,
     },
     Check {
         name: "size-heartbeat",
@@ -86,9 +100,17 @@ pub(super) const CHECKS: &[Check] = &[
         scope: || {
             let clients: &[&[Op]] = &[&[append("a")], &[append("bb")]];
             let scope = Scope { servers: 2, ..with_clients(clients, scope(2, 4)) };
-            bounded(reduced(scope), |bounds| bounds.heartbeats = 1)
+            let scope = bounded(reduced(scope), |bounds| bounds.heartbeats = 1);
+            // The entries of both clients fill a batch.
+            let scope = limited(scope, |limits| limits.batch_bytes = 21);
+            sized(scope, Limits { key: 1, value: 2, transaction: 6, work: 6, message: 39 })
         },
-        goals: &[goals::ALL_DONE, goals::LEADER_REPLACED, size_goals::HEARTBEAT_AHEAD],
+        goals: &[
+            goals::ALL_DONE,
+            goals::LEADER_REPLACED,
+            size_goals::HEARTBEAT_AHEAD,
+            size_goals::BATCH_AT_THE_LIMIT,
+        ],
         unique_states: 3_142,
     },
     Check {
@@ -97,25 +119,31 @@ pub(super) const CHECKS: &[Check] = &[
         about: "A result as large as it may be, and one that would be larger.",
         hides: "Crashes, a second server, other groups.",
         scope: || {
-            // The key is found with its value for 6 bytes, and given back for 4 each time.
-            let client = vec![put_to("k", "xx"), gets("k", 3), gets("k", 4)];
-            let with_put = transaction([
-                put_step("j", ""),
+            // The key is found with its value for 6 bytes, and given back for 4 each time. The
+            // last transaction of the first client does a byte too much, because of what it
+            // writes. The transaction of the second client gives back a byte too much, and does
+            // four bytes too much: without the keys that it finds it would be within the limit.
+            let byte_more =
+                transaction([Step::Get("k".into()), Step::Get("k".into()), put_step("j", "z")]);
+            let client = vec![put_to("k", "xx"), gets("k", 3), byte_more];
+            let with_nothing = transaction([
                 Step::Get("k".into()),
                 Step::Get("k".into()),
                 Step::Get("k".into()),
+                Step::Get("j".into()),
             ]);
             let scope = Scope {
                 servers: 1,
-                clients: vec![client, vec![with_put, put_to("k", "yyy")]],
+                clients: vec![client, vec![with_nothing, put_to("k", "yyy")]],
                 ..scope(1, 6)
             };
-            let sizes = Limits { key: 1, value: 2, transaction: 30, work: 18, message: 18 };
+            let sizes = Limits { key: 1, value: 2, transaction: 13, work: 18, message: 18 };
             sized(reduced(scope), sizes)
         },
         goals: &[
             goals::ALL_DONE,
             size_goals::RESULT_AT_THE_LIMIT,
+            size_goals::MESSAGE_AT_THE_LIMIT,
             size_goals::TOO_MUCH_WORK,
             size_goals::REFUSED,
         ],
@@ -143,6 +171,7 @@ pub(super) const CHECKS: &[Check] = &[
         goals: &[
             goals::ALL_DONE,
             size_goals::VOTE_AT_THE_LIMIT,
+            size_goals::MESSAGE_AT_THE_LIMIT,
             size_goals::VOTE_TOO_LARGE,
             size_goals::TOO_MUCH_WORK,
             txn_goals::STALLED,
@@ -170,6 +199,7 @@ pub(super) const CHECKS: &[Check] = &[
             goals::ALL_DONE,
             txn_goals::COMMITTED_ACROSS,
             size_goals::DECISION_AT_THE_LIMIT,
+            size_goals::MESSAGE_AT_THE_LIMIT,
             size_goals::TOO_MUCH_WORK,
             txn_goals::STALLED,
         ],
@@ -181,13 +211,19 @@ pub(super) const CHECKS: &[Check] = &[
         about: "A shard moves in parts: two keys fill one, and a session is larger.",
         hides: "Crashes, replicas, a second move.",
         scope: || {
-            // Each key takes 5 bytes with its value, the session with its last result 16.
-            let client = vec![put_to("k", "aa"), put_to("e", "bb"), gets("k", 3)];
+            // The keys take 7 and 8 bytes with their values and fill a part, until the append adds
+            // a byte. The session takes 16 bytes after the transaction, and 3 after another request.
+            let client = vec![
+                put_to("k", "aaaa"),
+                gets("k", 2),
+                put_to("e", "bbbbb"),
+                Op::Append("e".into(), "b".into()),
+            ];
             let mut scope = groups(&[1, 1], &[moved(1, 1)], vec![client]);
             if let Some(sharding) = &mut scope.sharding {
-                sharding.part_bytes = 10;
+                sharding.part_bytes = 15;
             }
-            sized(scope, Limits { key: 1, value: 2, transaction: 20, work: 18, message: 25 })
+            sized(scope, Limits { key: 1, value: 6, transaction: 7, work: 20, message: 25 })
         },
         goals: &[
             goals::ALL_DONE,
@@ -196,6 +232,6 @@ pub(super) const CHECKS: &[Check] = &[
             size_goals::PART_OF_SEVERAL,
             size_goals::PART_OF_ONE,
         ],
-        unique_states: 446,
+        unique_states: 636,
     },
 ];

@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::machine::Command;
 use crate::raft::{self, Payload, Rpc};
 use crate::replica::{Answer, Message};
-use crate::shard::migration::Entry as Migration;
+use crate::shard::migration;
 use crate::shard::store::Shards;
 use crate::shard::txn::{Contents, Decision, Entry, Vote};
 use crate::size;
@@ -25,9 +25,18 @@ pub const ENTRY_AT_THE_LIMIT: Property = goal!(
 /// A request is larger.
 pub const REFUSED: Property =
     goal!(Message, refused, "A client is told that its request breaks a limit.");
+/// A message cannot be larger.
+pub const MESSAGE_AT_THE_LIMIT: Property = goal!(
+    State,
+    message_at_the_limit,
+    "A server has sent a message that is as large as a message may be."
+);
 /// Several entries go together.
-pub const BATCH_OF_SEVERAL: Property =
-    goal!(Message, batch_of_several, "A message carries two requests.");
+pub const BATCH_AT_THE_LIMIT: Property = goal!(
+    State,
+    batch_at_the_limit,
+    "A message with several requests is as large as a message may be."
+);
 /// A heartbeat goes ahead of what is large.
 pub const HEARTBEAT_AHEAD: Property = goal!(
     State,
@@ -59,11 +68,17 @@ pub const RESULT_AT_THE_LIMIT: Property = goal!(
 pub const TOO_MUCH_WORK: Property =
     goal!(Server, too_much_work, "A transaction is rejected because it would do too much.");
 /// A part holds as much as it may.
-pub const PART_OF_SEVERAL: Property =
-    goal!(Server, part_of_several, "A part of a shard with two keys has arrived.");
+pub const PART_OF_SEVERAL: Property = goal!(
+    State,
+    part_of_several,
+    "A message carries two keys of a shard and is as large as a message may be."
+);
 /// A part holds more than it may of several.
-pub const PART_OF_ONE: Property =
-    goal!(Server, part_of_one, "A part of a shard with nothing but one session has arrived.");
+pub const PART_OF_ONE: Property = goal!(
+    State,
+    part_of_one,
+    "A message carries nothing but one session of a shard and is as large as a message may be."
+);
 
 /// What the least access to a key of one byte counts for.
 const LEAST_ACCESS: usize = size::bytes(1) + size::CHOICE;
@@ -105,14 +120,27 @@ fn refused(message: &Message) -> bool {
     message.reply().is_some_and(|reply| reply.answer == Answer::Refused)
 }
 
-fn batch_of_several(message: &Message) -> bool {
-    match message.raft().map(|message| &message.rpc) {
+/// The messages under way that are as large as the limits of their senders allow.
+fn largest_messages(state: &SystemState) -> impl Iterator<Item = &Message> {
+    messages(state).filter_map(|envelope| {
+        let sender = state.actor_states.get(usize::from(envelope.src))?;
+        let limits = sender.node.replica()?.machine.limits();
+        (size::of(envelope.msg) == limits.message).then_some(envelope.msg)
+    })
+}
+
+fn message_at_the_limit(state: &SystemState) -> bool {
+    largest_messages(state).next().is_some()
+}
+
+fn batch_at_the_limit(state: &SystemState) -> bool {
+    largest_messages(state).any(|message| match message.raft().map(|message| &message.rpc) {
         Some(Rpc::AppendEntries { entries, .. }) => {
             entries.iter().filter(|entry| entry.payload != Payload::Noop).count() > 1
         }
         Some(Rpc::RequestVote { .. } | Rpc::RequestVoteReply | Rpc::AppendEntriesReply(_))
         | None => false,
-    }
+    })
 }
 
 fn heartbeat_ahead(state: &SystemState) -> bool {
@@ -201,20 +229,26 @@ fn too_much_work((_, server): Server<'_>) -> bool {
     })
 }
 
-fn installed(server: Server<'_>, keys: usize, sessions: usize) -> bool {
-    committed(server).any(|command| match command {
-        Command::Migration(Migration::Install { part, .. }) => part.count() == (keys, sessions),
-        Command::Migration(Migration::Configure(_) | Migration::Discard { .. })
-        | Command::Request(_)
-        | Command::Change(_)
-        | Command::Transaction(_) => false,
+fn largest_part(state: &SystemState, keys: usize, sessions: usize) -> bool {
+    largest_messages(state).any(|message| match message {
+        Message::Migration(migration::Message::Part { part, .. }) => {
+            part.count() == (keys, sessions)
+        }
+        Message::Migration(_)
+        | Message::Raft(_)
+        | Message::Request(_)
+        | Message::Reply(_)
+        | Message::Change(_)
+        | Message::Outcome(_)
+        | Message::Transaction(_)
+        | Message::Founding(_) => false,
     })
 }
 
-fn part_of_several(server: Server<'_>) -> bool {
-    installed(server, 2, 0)
+fn part_of_several(state: &SystemState) -> bool {
+    largest_part(state, 2, 0)
 }
 
-fn part_of_one(server: Server<'_>) -> bool {
-    installed(server, 0, 1)
+fn part_of_one(state: &SystemState) -> bool {
+    largest_part(state, 0, 1)
 }
