@@ -204,10 +204,13 @@ fn every_message_has_a_bound() {
         let message = append(vec![entry(command)]);
         assert!(size::of(&message) <= SMALL.append_entries(PART_BYTES, BATCH_BYTES));
     }
-    let put = || entry(Command::Request(request(Op::Put(key(100), value(873)))));
-    let batch = append(vec![put(); BATCH_BYTES / put().bytes()]);
-    let of_batches = Limits { value: 1, transaction: 1, work: 1, ..SMALL };
-    assert!(size::of(&batch) <= of_batches.append_entries(1, BATCH_BYTES));
+    let put = entry(Command::Request(request(Op::Put(key(100), value(864)))));
+    assert_eq!(BATCH_BYTES % put.bytes(), 0, "an entry has {} bytes", put.bytes());
+    let batch = append(vec![put.clone(); BATCH_BYTES / put.bytes()]);
+    // The number of entries and the fingerprint of the members may be larger than these are.
+    let number = length(BATCH_BYTES / put.bytes());
+    let spare = U32 - number + 2 * U64 - size::of(&credentials());
+    assert_eq!(size::of(&batch) + spare, APPEND_ENTRIES + BATCH_BYTES);
     let (attempt, coordinator) = (attempt(), everybody());
     for message in [
         Message::Request(request(compare_and_set())),
