@@ -28,7 +28,7 @@ fn operations(c: &mut Criterion) {
     let session = client.open();
     let mut call = |op: Op| match client.call(session, op, PATIENCE).unwrap() {
         Outcome::Done(output) => output,
-        Outcome::NotDone | Outcome::Unknown => panic!("the cluster does not answer"),
+        Outcome::NotDone(_) | Outcome::Unknown => panic!("the cluster does not answer"),
     };
     let put = Op::Put("key".into(), [b'v'; 100].into());
     call(put.clone()); // The first waits for an election.

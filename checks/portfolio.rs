@@ -3,6 +3,7 @@
 mod ci;
 mod full;
 mod membership;
+mod overload;
 mod scopes;
 mod shards;
 mod sizes;
@@ -11,6 +12,7 @@ mod transactions;
 use model::kv::command::Op;
 use model::limits::Limits;
 use model::properties::{self, Property};
+use model::replica::Backlog;
 use model::system::{NetworkKind, Scope, System};
 
 pub use scopes::append;
@@ -103,6 +105,10 @@ impl Check {
             batch_entries: scope.limits.batch_entries,
             window: scope.limits.window,
             batch_bytes: bounded(scope.limits.batch_bytes),
+            backlog: (scope.backlog != Backlog::UNBOUNDED).then_some(report::Backlog {
+                entries: bounded(scope.backlog.entries),
+                bytes: bounded(scope.backlog.bytes),
+            }),
             sizes: (scope.sizes != Limits::DEFAULT).then_some(report::Sizes {
                 key: scope.sizes.key,
                 value: scope.sizes.value,
@@ -122,7 +128,7 @@ pub fn find(name: &str) -> Option<&'static Check> {
 
 /// Every check: those of the ci tier, then those that only the full tier has.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let checks = ci::CHECKS.iter().chain(membership::CHECKS);
+    let checks = ci::CHECKS.iter().chain(membership::CHECKS).chain(overload::CHECKS);
     let ci = checks.chain(shards::CHECKS).chain(transactions::CHECKS).chain(sizes::CHECKS);
     ci.chain(full::CHECKS)
 }

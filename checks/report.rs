@@ -132,6 +132,17 @@ pub struct Bounds {
     pub batch_bytes: Option<usize>,
     /// How large things may be, if not as large as in the world.
     pub sizes: Option<Sizes>,
+    /// How much a leader may have under way, if that is bounded.
+    pub backlog: Option<Backlog>,
+}
+
+/// How much a leader may have under way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backlog {
+    /// How many entries.
+    pub entries: Option<usize>,
+    /// How many bytes of entries.
+    pub bytes: Option<usize>,
 }
 
 /// How large things may be, in bytes.
@@ -201,6 +212,13 @@ impl Display for Bounds {
         if let Some(Sizes { key, value, transaction, work, message }) = &self.sizes {
             write!(f, ", keys of {key} B, values of {value} B, transactions of {transaction} B")?;
             write!(f, " with {work} B of work, messages of {message} B")?;
+        }
+        if let Some(Backlog { entries, bytes }) = &self.backlog {
+            for (bound, what) in [(entries, "entries"), (bytes, "bytes of entries")] {
+                if let Some(bound) = bound {
+                    write!(f, ", {bound} {what} under way at a leader")?;
+                }
+            }
         }
         if !self.founded {
             f.write_str(", new disks")?;

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use model::kv::command::{Key, Op, Output as Answer, Value};
+use model::replica::NotTaken;
 use model::shard::route::shard_of;
 use runtime::client::{Client, Outcome};
 use runtime::cluster::Cluster;
@@ -171,7 +172,7 @@ fn value_over_the_limit_is_refused_by_the_library_too() {
     let value = vec![b'v'; (1 << 20) + 1];
     let op = Op::Put("k".into(), value.into());
     let outcome = client.call(session, op, Duration::from_secs(60)).unwrap();
-    assert_eq!(outcome, Outcome::NotDone);
+    assert_eq!(outcome, Outcome::NotDone(NotTaken::TooLarge));
 
     let value = vec![b'v'; 1 << 20];
     let op = Op::Put("k".into(), value.into());

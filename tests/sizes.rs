@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use model::kv::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Output, Request, Value};
 use model::kv::transaction::{Condition, MAX_BYTES, MAX_WORK_BYTES, Operand};
 use model::kv::transaction::{Reason, Refusal, Step, Transaction};
-use model::replica::{Answer, Message};
+use model::replica::{Answer, Message, NotTaken};
 use model::shard::controller::Change;
 use model::shard::ownership::Phase;
 use model::shard::route::shard_of;
@@ -185,7 +185,7 @@ impl Person {
         let transaction = Transaction::try_from(steps).unwrap();
         match self.call(Op::Transaction(transaction.into())) {
             Outcome::Done(output) => output,
-            Outcome::NotDone | Outcome::Unknown => panic!("the transaction has no result"),
+            Outcome::NotDone(_) | Outcome::Unknown => panic!("the transaction has no result"),
         }
     }
 }
@@ -384,8 +384,9 @@ fn a_leader_refuses_what_breaks_a_limit() {
         Op::Delete(long),
     ];
     for (number, op) in (1..).map(RequestId).zip(ops) {
-        assert_eq!(site.client().call(op.clone()), Outcome::NotDone, "the library says so");
-        assert_eq!(ask(&site, number, op), Answer::Refused);
+        let why = NotTaken::TooLarge;
+        assert_eq!(site.client().call(op.clone()), Outcome::NotDone(why), "the library says so");
+        assert_eq!(ask(&site, number, op), Answer::Refused(why));
     }
     assert_eq!(site.client().get(&key), Some(value(1)), "nothing was changed");
     site.finish();

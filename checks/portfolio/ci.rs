@@ -30,7 +30,7 @@ pub(super) const CHECKS: &[Check] = &[
             goals::RESTARTED_LEADER,
             goals::READ_SEES_WRITE,
         ],
-        unique_states: 5_184,
+        unique_states: 9_600,
     },
     Check {
         name: "operations",

@@ -3,6 +3,7 @@
 use model::kv::command::Op;
 use model::limits::Limits;
 use model::raft;
+use model::replica::Backlog;
 use model::system::{Bounds, NetworkKind, Reductions, Scope};
 
 /// What each check starts from: three servers, no client, no fault but delay and loss.
@@ -15,6 +16,7 @@ pub(super) fn scope(max_term: u64, max_log: usize) -> Scope {
         network: NetworkKind::Delivering,
         limits: raft::Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
         sizes: Limits::DEFAULT,
+        backlog: Backlog::UNBOUNDED,
         bounds: Bounds::within(max_term, max_log),
         reductions: Reductions::PLAIN,
     }

@@ -358,6 +358,6 @@ pub(super) const CHECKS: &[Check] = &[
             goals::ASKED_ELSEWHERE,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 7_248,
+        unique_states: 9_662,
     },
 ];

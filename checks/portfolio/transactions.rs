@@ -423,7 +423,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::COMMITTED_ACROSS,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 22_948,
+        unique_states: 28_677,
     },
     Check {
         name: "txn-replicated-crash-full",

@@ -7,6 +7,7 @@ use checks::portfolio;
 use model::limits::Limits;
 use model::properties;
 use model::raft;
+use model::replica::Backlog;
 use model::system::{
     Action, Bounds, NetworkKind, Reductions, Scope, System, SystemState, messages,
 };
@@ -31,6 +32,7 @@ fn small_scopes() -> Vec<(&'static str, Scope)> {
         network,
         limits: raft::Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
         sizes: Limits::DEFAULT,
+        backlog: Backlog::UNBOUNDED,
         bounds,
         reductions: Reductions::NONE,
     };

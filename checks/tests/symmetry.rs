@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use checks::portfolio;
 use model::limits::Limits;
 use model::raft;
+use model::replica::Backlog;
 use model::symmetry;
 use model::system::{Action, Bounds, NetworkKind, Reductions, Scope, System, SystemState};
 use model::types::{NodeId, Term};
@@ -23,6 +24,7 @@ fn scopes() -> Vec<(&'static str, Scope, usize)> {
         network: NetworkKind::Duplicating,
         limits: raft::Limits { batch_entries: 2, batch_bytes: usize::MAX, window: 1 },
         sizes: Limits::DEFAULT,
+        backlog: Backlog::UNBOUNDED,
         bounds,
         reductions: Reductions { symmetry: false, ..Reductions::ALL },
     };

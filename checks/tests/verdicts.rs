@@ -13,6 +13,7 @@ use checks::portfolio;
 use model::limits::Limits;
 use model::properties::{self, Property, goals};
 use model::raft;
+use model::replica::Backlog;
 use model::system::{Bounds, NetworkKind, Reductions, Scope};
 use model::types::Term;
 
@@ -43,6 +44,7 @@ fn scopes() -> Vec<(&'static str, Scope)> {
         network: NetworkKind::Duplicating,
         limits: raft::Limits { batch_entries: 1, batch_bytes: usize::MAX, window: 2 },
         sizes: Limits::DEFAULT,
+        backlog: Backlog::UNBOUNDED,
         bounds,
         reductions: Reductions::NONE,
     };

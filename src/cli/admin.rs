@@ -228,7 +228,7 @@ impl Console {
     fn call(&mut self, change: Change) -> Result<Outcome, Box<dyn Error>> {
         match self.client.call(self.session, change, self.patience)? {
             client::Outcome::Done(outcome) => Ok(outcome),
-            client::Outcome::NotDone => Err("nothing was changed: too many groups at once".into()),
+            client::Outcome::NotDone(why) => Err(format!("nothing was changed: {why}").into()),
             client::Outcome::Unknown => {
                 Err("no answer in time: it may or may not have been done; is a majority of the \
                  controller up?"

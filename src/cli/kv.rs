@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::kv::command::{Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Output, Value};
 use model::limits::Limits;
+use model::replica::NotTaken;
 use runtime::client::{Client, Outcome};
 use runtime::cluster::{Cluster, ClusterError};
 
@@ -168,7 +169,7 @@ fn check(op: &Op) -> Result<(), String> {
 pub(super) fn call(target: &Target, op: Op) -> Result<Outcome, Box<dyn std::error::Error>> {
     let mut client = Client::connect(&target.cluster()?)?;
     let session = client.open();
-    Ok(client.call(session, op, target.patience())?)
+    Ok(client.insist(session, &op, target.patience())?)
 }
 
 /// Says how the operation has ended. A value goes to standard output as it is, and nothing else
@@ -191,8 +192,12 @@ fn tell(outcome: &Outcome) -> Exit {
         Outcome::Done(output @ (Output::Committed(_) | Output::Rejected(_))) => {
             unreachable!("an operation on one key has ended as {output:?}")
         }
-        Outcome::Done(Output::TooLarge) | Outcome::NotDone => {
+        Outcome::Done(Output::TooLarge) | Outcome::NotDone(NotTaken::TooLarge) => {
             complain(format!("nothing was changed: over the limit of {MAX_VALUE_BYTES} bytes"));
+            Exit::Failed
+        }
+        Outcome::NotDone(why @ (NotTaken::Overloaded | NotTaken::DiskFull)) => {
+            complain(format!("nothing was changed: {why}"));
             Exit::Failed
         }
         Outcome::Unknown => {

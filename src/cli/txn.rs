@@ -8,6 +8,7 @@ use std::sync::Arc;
 use model::kv::command::{Key, MAX_VALUE_BYTES, Op, Output, Value};
 use model::kv::transaction::{MAX_WORK_BYTES, Reason, Refusal, Step, Transaction};
 use model::kv::words;
+use model::replica::NotTaken;
 use runtime::client::Outcome;
 use serde_json::json;
 
@@ -91,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
     match outcome {
         Outcome::Done(Output::Committed(_)) => Exit::Ok,
-        Outcome::Done(_) | Outcome::NotDone | Outcome::Unknown => Exit::Failed,
+        Outcome::Done(_) | Outcome::NotDone(_) | Outcome::Unknown => Exit::Failed,
     }
 }
 
@@ -119,7 +120,7 @@ impl Asked {
                 complain(format!("nothing was changed: step {}, {text}, {why}", step + 1));
             }
             Outcome::Done(output) => unreachable!("a transaction has ended as {output:?}"),
-            Outcome::NotDone => complain("nothing was changed: the servers have refused it"),
+            Outcome::NotDone(why) => complain(format!("nothing was changed: {why}")),
             Outcome::Unknown => complain(
                 "no answer in time: all of it may or may not have been done; is a majority of \
                  each group up?",
@@ -164,7 +165,7 @@ impl Asked {
                 report
             }
             Outcome::Done(output) => unreachable!("a transaction has ended as {output:?}"),
-            Outcome::NotDone => json!({ "outcome": "not_done" }),
+            Outcome::NotDone(why) => json!({ "outcome": "not_done", "reason": obstacle(*why) }),
             Outcome::Unknown => json!({ "outcome": "unknown" }),
         };
         writeln!(stdout(), "{report}")
@@ -174,6 +175,15 @@ impl Asked {
     fn gets(&self) -> impl Iterator<Item = &Key> {
         let gets = self.transaction.steps().iter().filter(|step| matches!(step, Step::Get(_)));
         gets.flat_map(Step::keys)
+    }
+}
+
+/// The reason for which a request was not taken, for machines.
+fn obstacle(why: NotTaken) -> &'static str {
+    match why {
+        NotTaken::TooLarge => "too_large",
+        NotTaken::Overloaded => "overloaded",
+        NotTaken::DiskFull => "disk_full",
     }
 }
 

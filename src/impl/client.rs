@@ -16,7 +16,7 @@
 //! let op = model::kv::command::Op::Put("name".into(), "value".into());
 //! match client.call(session, op, Duration::from_secs(5))? {
 //!     Outcome::Done(output) => println!("{output:?}"),
-//!     Outcome::NotDone => println!("refused, and nothing was changed"),
+//!     Outcome::NotDone(why) => println!("nothing was changed: {why}"),
 //!     Outcome::Unknown => println!("no answer: it may or may not have been done"),
 //! }
 //! # Ok(())
@@ -33,7 +33,7 @@ use model::actor::Timing;
 use model::client::{Effects, Session, Timer};
 use model::effects::Effect;
 use model::limits::Limits;
-use model::replica::{Answer, Message};
+use model::replica::{Answer, Message, NotTaken};
 use model::service::{Administration, Keys, Service};
 use model::shard::config::Servers;
 use model::shard::migration;
@@ -42,6 +42,7 @@ use model::types::{Address, ClientId, NodeId};
 
 pub use model::client::Outcome;
 
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::endpoint::{Counters, Endpoint};
@@ -66,6 +67,10 @@ impl SessionId {
     }
 }
 
+/// About half of how long a client waits that was told for the first time that the servers are
+/// overloaded.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
 /// A process's connection to a cluster.
 pub struct Client<T = Udp, S: Service = Keys> {
     endpoint: Endpoint<T>,
@@ -77,6 +82,9 @@ pub struct Client<T = Udp, S: Service = Keys> {
     answered: Option<SessionId>,
     sessions: Vec<Session<S>>,
     timers: Timers<SessionId>,
+    backoff: Backoff,
+    /// When each session's operation began.
+    began: Vec<Instant>,
     ended: Ended<S>,
 }
 
@@ -167,6 +175,8 @@ impl<T: Transport, S: Service> Client<T, S> {
             answered: None,
             sessions: Vec::new(),
             timers: Timers::default(),
+            backoff: Backoff::new(Timing::LAN.retry),
+            began: Vec::new(),
             ended: Vec::new(),
         }
     }
@@ -181,6 +191,7 @@ impl<T: Transport, S: Service> Client<T, S> {
         let router = self.answered.map(|session| self.sessions[session.index()].router());
         let router = router.unwrap_or(&self.router).clone();
         self.sessions.push(Session::new(self.process.session(number), router));
+        self.began.push(clock::now());
         SessionId(number)
     }
 
@@ -200,9 +211,11 @@ impl<T: Transport, S: Service> Client<T, S> {
         if !S::within_limits(&op, &Limits::DEFAULT) {
             let pending = self.sessions[session.index()].pending();
             assert!(pending.is_none(), "the session has an operation under way");
-            self.ended.push((session, Outcome::NotDone));
+            self.ended.push((session, Outcome::NotDone(NotTaken::TooLarge)));
             return;
         }
+        self.backoff.begin(session.index());
+        self.began[session.index()] = clock::now();
         self.step(session, |session, fx| {
             session.invoke(op, fx);
             None
@@ -266,6 +279,36 @@ impl<T: Transport, S: Service> Client<T, S> {
         }
     }
 
+    /// Carries out one operation as [`call`](Self::call) does. As long as the servers are
+    /// overloaded it begins again, a little later each time, until `patience` is over.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is unusable.
+    pub fn insist(
+        &mut self,
+        session: SessionId,
+        op: &S::Op,
+        patience: Duration,
+    ) -> io::Result<Outcome<S::Output>> {
+        let deadline = clock::now() + patience;
+        let mut pauses = Backoff::new(FIRST_PAUSE);
+        pauses.begin(0);
+        loop {
+            let left = deadline.saturating_duration_since(clock::now());
+            let outcome = self.call(session, op.clone(), left)?;
+            pauses.on_overload(0);
+            let again = clock::now() + pauses.wait(0);
+            if outcome != Outcome::NotDone(NotTaken::Overloaded) || again >= deadline {
+                return Ok(outcome);
+            }
+            while clock::now() < again {
+                let ended = self.poll(Wait::Until(again))?;
+                self.ended.extend(ended);
+            }
+        }
+    }
+
     /// Who leads, as far as is known: who answered last, or was named by who did. In a sharded
     /// cluster it leads one of the groups.
     #[must_use]
@@ -310,8 +353,15 @@ impl<T: Transport, S: Service> Client<T, S> {
             }
             match reply.answer {
                 Answer::Redirect(leader) => self.leader = Some(leader),
-                Answer::Done(_) | Answer::Refused => self.leader = Some(from),
+                Answer::Done(_) | Answer::Refused(_) => self.leader = Some(from),
                 Answer::Elsewhere(_) => {}
+            }
+            match reply.answer {
+                Answer::Done(_) => {
+                    self.backoff.on_answer(clock::now() - self.began[session.index()])
+                }
+                Answer::Refused(_) => self.backoff.on_overload(session.index()),
+                Answer::Redirect(_) | Answer::Elsewhere(_) => {}
             }
             self.answered = Some(session);
             self.step(session, |session, fx| session.on_reply(reply, fx));
@@ -346,7 +396,10 @@ impl<T: Transport, S: Service> Client<T, S> {
                 Effect::Send(Address::Server(to), message) => {
                     self.endpoint.push(to.0.into(), &message);
                 }
-                Effect::Arm(Timer::Retry) => self.timers.set(&id, Timing::LAN.retry),
+                Effect::Arm(Timer::Retry) => {
+                    let wait = self.backoff.wait(id.index());
+                    self.timers.set(&id, wait);
+                }
                 Effect::Cancel(Timer::Retry) => self.timers.cancel(&id),
                 Effect::Send(Address::Client(_), _) | Effect::Persist(()) => {
                     unreachable!("a client asks servers, and has nothing to persist")

@@ -20,6 +20,7 @@
 //!
 //! Clock, randomness, socket and thread are each touched in one file only.
 
+mod backoff;
 pub mod client;
 pub mod clock;
 pub mod cluster;

@@ -3,6 +3,7 @@
 //! A *closed loop*: as many operations are under way as there are sessions, never more. So its
 //! throughput is sessions divided by latency, and a cluster that is slower is asked less.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,8 +14,10 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use model::kv::command::{Key, Op, Value};
 use model::kv::transaction::{Operand, Step, Transaction};
+use model::replica::NotTaken;
 
-use crate::client::{Client, Outcome, SessionId};
+use crate::backoff::Backoff;
+use crate::client::{Client, FIRST_PAUSE, Outcome, SessionId};
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::rng::Rng;
@@ -65,8 +68,11 @@ pub struct Load {
 pub struct Measured {
     /// How long each operation took that ended in the time measured, in nanoseconds.
     pub latencies: Histogram<u64>,
-    /// Operations that were refused, or given up without an answer. There should be none.
+    /// Operations that were given up without an answer, or refused for another reason than that
+    /// the servers are overloaded. There should be none.
     pub failed: u64,
+    /// How often a session was told that the servers are overloaded, and began again later.
+    pub overloaded: u64,
     /// For how long it was measured.
     pub duration: Duration,
 }
@@ -79,8 +85,12 @@ impl Measured {
     }
 }
 
-/// What one socket has measured: latencies, and how many operations have failed.
-type Share = (Histogram<u64>, u64);
+/// What one socket has measured.
+struct Share {
+    latencies: Histogram<u64>,
+    failed: u64,
+    overloaded: u64,
+}
 
 /// A load that is on its way.
 pub struct Running {
@@ -137,11 +147,12 @@ impl Running {
 
     fn join(self) -> io::Result<Measured> {
         let duration = self.end.saturating_duration_since(self.begin);
-        let mut measured = Measured { latencies: histogram(), failed: 0, duration };
+        let mut measured = Measured { latencies: histogram(), failed: 0, overloaded: 0, duration };
         for client in self.clients {
-            let (latencies, failed) = client.join().expect("a client does not panic")?;
-            measured.latencies += latencies;
-            measured.failed += failed;
+            let share = client.join().expect("a client does not panic")?;
+            measured.latencies += share.latencies;
+            measured.failed += share.failed;
+            measured.overloaded += share.overloaded;
         }
         Ok(measured)
     }
@@ -161,8 +172,12 @@ struct Loop {
     stopped: Arc<AtomicBool>,
     /// When each session's operation began.
     began: Vec<Instant>,
+    /// The sessions that were told that the servers are overloaded, by when they begin again.
+    resting: BTreeSet<(Instant, SessionId)>,
+    pauses: Backoff,
     latencies: Histogram<u64>,
     failed: u64,
+    overloaded: u64,
 }
 
 impl Loop {
@@ -183,8 +198,11 @@ impl Loop {
             measured,
             stopped,
             began: Vec::new(),
+            resting: BTreeSet::new(),
+            pauses: Backoff::new(FIRST_PAUSE),
             latencies: histogram(),
             failed: 0,
+            overloaded: 0,
         }
     }
 
@@ -192,28 +210,56 @@ impl Loop {
         for _ in 0..sessions {
             let session = self.client.open();
             self.began.push(clock::now());
+            self.pauses.begin(session.index());
             self.ask(session);
         }
         let mut open = usize::from(sessions);
         let mut deadline = self.measured.end + PATIENCE;
         while open > 0 && clock::now() < deadline {
-            for (session, outcome) in self.client.poll(Wait::Until(deadline))? {
+            let wait = Wait::Until(deadline).at_most(self.resting.first().map(|(until, _)| *until));
+            for (session, outcome) in self.client.poll(wait)? {
                 let now = clock::now();
                 if now < self.measured.end && self.stopped.load(Ordering::Relaxed) {
                     self.measured.end = now;
                     deadline = now + PATIENCE;
                 }
                 self.note(session, &outcome, now);
-                if now < self.measured.end {
-                    self.began[session.index()] = now;
-                    self.ask(session);
-                } else {
+                if now >= self.measured.end {
                     open -= 1;
+                } else if outcome == Outcome::NotDone(NotTaken::Overloaded) {
+                    self.pauses.on_overload(session.index());
+                    let wait = self.pauses.wait(session.index());
+                    self.resting.insert((now + wait, session));
+                } else {
+                    self.begin(session, now);
                 }
             }
+            open -= self.rouse(clock::now());
         }
         self.failed += open as u64;
-        Ok((self.latencies, self.failed))
+        let Self { latencies, failed, overloaded, .. } = self;
+        Ok(Share { latencies, failed, overloaded })
+    }
+
+    /// Lets the sessions begin again that have rested long enough. When the time is over they do
+    /// not; gives how many those are.
+    fn rouse(&mut self, now: Instant) -> usize {
+        if now >= self.measured.end {
+            return std::mem::take(&mut self.resting).len();
+        }
+        while let Some((_, session)) = self.resting.first().filter(|(until, _)| *until <= now) {
+            let session = *session;
+            self.resting.pop_first();
+            self.ask(session);
+        }
+        0
+    }
+
+    /// Begins the next operation of a session.
+    fn begin(&mut self, session: SessionId, now: Instant) {
+        self.began[session.index()] = now;
+        self.pauses.begin(session.index());
+        self.ask(session);
     }
 
     fn ask(&mut self, session: SessionId) {
@@ -236,7 +282,8 @@ impl Loop {
                 self.latencies.saturating_record(latency.as_nanos() as u64);
             }
             Outcome::Done(_) => {}
-            Outcome::NotDone | Outcome::Unknown => self.failed += 1,
+            Outcome::NotDone(NotTaken::Overloaded) => self.overloaded += 1,
+            Outcome::NotDone(_) | Outcome::Unknown => self.failed += 1,
         }
     }
 }

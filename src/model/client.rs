@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effects::Effects as GenericEffects;
 use crate::kv::command::{Output, Request};
-use crate::replica::{Answer, Message, Reply};
+use crate::replica::{Answer, Message, NotTaken, Reply};
 use crate::service::{Keys, Service};
 use crate::shard::config::Configuration;
 use crate::shard::migration;
@@ -35,8 +35,8 @@ pub type Effects<S> = GenericEffects<S, Message, Timer>;
 pub enum Outcome<T = Output> {
     /// It has taken effect, once, with this result.
     Done(T),
-    /// It has not taken effect and never will.
-    NotDone,
+    /// It has not taken effect and never will, for this reason.
+    NotDone(NotTaken),
     /// It may have taken effect, or may yet, or never.
     Unknown,
 }
@@ -54,13 +54,33 @@ pub struct Session<S: Service = Keys> {
     /// Whether a redirect has been followed since the last retry. One is enough: two deposed
     /// leaders that name each other would keep a client running between them.
     redirected: bool,
+    /// Where the copies of the request may be that were sent before the last one.
+    earlier: Copies,
+}
+
+/// Where copies of a request may be. A copy that a server has turned away is in no log.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Copies {
+    /// No copy was sent yet, not even a last one.
+    Unsent,
+    /// All of them were turned away.
+    TurnedAway,
+    /// In any log.
+    Anywhere,
 }
 
 impl<S: Service> Session<S> {
     /// A session with the servers that the router knows.
     #[must_use]
     pub fn new(id: ClientId, router: Router) -> Self {
-        Self { id, router, number: RequestId::default(), pending: None, redirected: false }
+        Self {
+            id,
+            router,
+            number: RequestId::default(),
+            pending: None,
+            redirected: false,
+            earlier: Copies::Unsent,
+        }
     }
 
     /// Who this is.
@@ -90,7 +110,8 @@ impl<S: Service> Session<S> {
         self.number = RequestId(self.number.0 + 1);
         self.pending = Some(op);
         self.redirected = false;
-        self.ask(fx);
+        self.earlier = Copies::Unsent;
+        self.ask_again(fx);
         if self.target().is_none() {
             self.ask_for_newer(fx);
         }
@@ -109,7 +130,7 @@ impl<S: Service> Session<S> {
         }
         match reply.answer {
             Answer::Done(output) => Some(self.end(Outcome::Done(output), fx)),
-            Answer::Refused => Some(self.end(Outcome::NotDone, fx)),
+            Answer::Refused(why) => self.on_refusal(why, fx),
             Answer::Redirect(leader) => {
                 if !self.redirected && self.router.follow(self.shard()?, leader) {
                     self.redirected = true;
@@ -127,6 +148,18 @@ impl<S: Service> Session<S> {
         }
     }
 
+    /// A server does not take the request. If another may have taken a copy of it, the client asks
+    /// again later, to learn what has become of that.
+    fn on_refusal<P>(&mut self, why: NotTaken, fx: &mut Effects<P>) -> Option<Outcome<S::Output>> {
+        match (why, self.earlier) {
+            (NotTaken::TooLarge, _)
+            | (NotTaken::Overloaded | NotTaken::DiskFull, Copies::TurnedAway) => {
+                Some(self.end(Outcome::NotDone(why), fx))
+            }
+            (NotTaken::Overloaded | NotTaken::DiskFull, Copies::Unsent | Copies::Anywhere) => None,
+        }
+    }
+
     /// A configuration has come in. If it is news, whoever owns the shard now is asked.
     pub fn on_configuration<P>(
         &mut self,
@@ -136,7 +169,7 @@ impl<S: Service> Session<S> {
     ) {
         if self.router.learn(from, config) {
             self.redirected = false;
-            self.ask(fx);
+            self.ask_again(fx);
         }
     }
 
@@ -148,7 +181,7 @@ impl<S: Service> Session<S> {
                 let Some(shard) = self.shard() else { return }; // The answer was faster.
                 self.router.rotate(shard);
                 self.redirected = false;
-                self.ask(fx);
+                self.ask_again(fx);
                 self.ask_for_newer(fx);
                 fx.arm(Timer::Retry);
             }
@@ -162,6 +195,7 @@ impl<S: Service> Session<S> {
 
     fn end<P>(&mut self, outcome: Outcome<S::Output>, fx: &mut Effects<P>) -> Outcome<S::Output> {
         self.pending = None;
+        self.earlier = Copies::Unsent;
         fx.cancel(Timer::Retry);
         outcome
     }
@@ -174,6 +208,17 @@ impl<S: Service> Session<S> {
     /// Whom to ask for the operation under way.
     fn target(&self) -> Option<NodeId> {
         self.router.target(self.shard()?)
+    }
+
+    /// Sends another copy of the request, or the first, without an answer to those before.
+    fn ask_again<P>(&mut self, fx: &mut Effects<P>) {
+        if self.target().is_some() {
+            self.earlier = match self.earlier {
+                Copies::Unsent => Copies::TurnedAway,
+                Copies::TurnedAway | Copies::Anywhere => Copies::Anywhere,
+            };
+        }
+        self.ask(fx);
     }
 
     fn ask<P>(&self, fx: &mut Effects<P>) {

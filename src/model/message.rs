@@ -1,6 +1,6 @@
 //! Messages between servers, clients and administrators.
 
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
@@ -97,14 +97,36 @@ pub struct Reply<T = Output> {
 pub enum Answer<T = Output> {
     /// The request has taken effect, with this result.
     Done(T),
-    /// The request breaks a limit. It has not taken effect and never will.
-    Refused,
+    /// The server does not take the request: as far as this copy of it goes, it has not taken
+    /// effect and never will.
+    Refused(NotTaken),
     /// This server does not lead; ask that one. A client needs it to find the leader without
     /// asking around.
     Redirect(NodeId),
     /// This group, which has reached this configuration, does not own the shard. The request has
     /// not taken effect here; elsewhere it may.
     Elsewhere(ConfigNum),
+}
+
+/// The reason for which a server does not take a request.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum NotTaken {
+    /// The request breaks a limit, so no server takes it.
+    TooLarge,
+    /// The leader has as much under way as it may have. It may take the request later.
+    Overloaded,
+    /// The disk of the leader is full. It takes the request when there is room again.
+    DiskFull,
+}
+
+impl Display for NotTaken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the request is larger than the servers allow",
+            Self::Overloaded => "the servers are overloaded: ask again later",
+            Self::DiskFull => "the disk of the leader is full: make room on it",
+        })
+    }
 }
 
 impl Debug for Message {

@@ -413,7 +413,7 @@ fn tell_session<S: Service>(
             // What is not for this kind of session has no effect.
             let ended = S::told(message).and_then(|reply| session.on_reply(reply, fx));
             match ended {
-                Some(Outcome::Done(_) | Outcome::NotDone | Outcome::Unknown) => {
+                Some(Outcome::Done(_) | Outcome::NotDone(_) | Outcome::Unknown) => {
                     *done += 1;
                     invoke_next(session, script, *done, fx);
                 }

@@ -3,6 +3,7 @@
 //! The only place that knows both. Requests come in, go through the log, and are applied on every
 //! replica as they are committed; the leader that took a request answers it.
 
+mod admission;
 mod dispute;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use crate::health::Health;
 use crate::kv::command::Request;
 use crate::limits::Limits;
 use crate::machine::Applied;
-use crate::raft::{self, Payload, Persistent, Role};
+use crate::raft::{self, Entry, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::controller::Change;
 use crate::shard::holdings::Holdings;
@@ -24,9 +25,12 @@ use crate::shard::txn;
 use crate::shard::txn::coordinator::Reaction;
 use crate::types::{ClientId, Index, NodeId, RequestId};
 
+pub use self::admission::{Backlog, Room};
 pub use self::dispute::Dispute;
 pub use crate::machine::{Command, Kind, Machine, Standing};
-pub use crate::message::{Answer, Message, Reply};
+pub use crate::message::{Answer, Message, NotTaken, Reply};
+
+use self::admission::Admission;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +58,8 @@ pub struct Setup {
     pub charter: Charter,
     /// The limits of sizes. All replicas of a group have the same limits.
     pub limits: Limits,
+    /// Most that it has under way while it leads.
+    pub backlog: Backlog,
 }
 
 impl Setup {
@@ -61,7 +67,7 @@ impl Setup {
     pub fn new(raft: raft::Config, kind: Kind, servers: impl IntoIterator<Item = NodeId>) -> Self {
         let servers: BTreeSet<_> = servers.into_iter().collect();
         let charter = Charter { purpose: kind.purpose(), servers };
-        Self { raft, kind, charter, limits: Limits::DEFAULT }
+        Self { raft, kind, charter, limits: Limits::DEFAULT, backlog: Backlog::DEFAULT }
     }
 }
 
@@ -85,6 +91,8 @@ pub struct Replica {
     /// A leader's requests for shards that are on their way, the latest of each client: taken up
     /// when a shard has arrived. Forgotten with the leadership; who asked asks again.
     held: BTreeMap<ClientId, Command>,
+    /// What decides whether it takes another request while it leads.
+    admission: Admission,
     /// Disagreements about the membership, by the other server, for the people who look after the
     /// cluster. They change nothing of what the replica does.
     disputes: BTreeMap<NodeId, Dispute>,
@@ -107,6 +115,7 @@ impl Replica {
             applied: Index::ZERO,
             accepted: BTreeMap::new(),
             held: BTreeMap::new(),
+            admission: Admission::default(),
             disputes: BTreeMap::new(),
         }
     }
@@ -140,7 +149,12 @@ impl Replica {
     /// A timer has run out.
     pub fn on_timeout(&mut self, setup: &Setup, timer: Timer, fx: &mut Effects) {
         match timer {
-            Timer::Raft(timer) => self.raft_step(setup, fx, |raft| raft.on_timeout(timer)),
+            Timer::Raft(timer) => {
+                if timer == raft::Timer::Heartbeat {
+                    self.admission.on_heartbeat();
+                }
+                self.raft_step(setup, fx, |raft| raft.on_timeout(timer));
+            }
             Timer::Poll => {
                 self.say_again(setup, fx);
                 fx.arm(Timer::Poll);
@@ -187,7 +201,7 @@ impl Replica {
             Role::Follower { leader: None } | Role::Candidate { .. } => return, // It asks again.
         }
         if !S::within_limits(&request.op, &setup.limits) {
-            answer(fx, Answer::Refused);
+            answer(fx, Answer::Refused(NotTaken::TooLarge));
             return;
         }
         if let Some(result) = first_result {
@@ -201,8 +215,48 @@ impl Replica {
         if self.accepted.get(&client).is_some_and(|accepted| *accepted >= number) {
             return; // In the log already: answered when it is applied.
         }
+        let writes = S::writes(&request.op);
+        let command = S::command(request);
+        if let Some(why) = self.admission.refused(client, number) {
+            answer(fx, Answer::Refused(why)); // A copy of what was refused.
+            return;
+        }
+        if let Some(why) = self.obstacle(setup, writes, &command) {
+            if self.admission.refuse(client, number, why) {
+                answer(fx, Answer::Refused(why));
+            }
+            return;
+        }
+        self.admission.take(client);
         self.accepted.insert(client, number);
-        self.propose(setup, S::command(request), fx);
+        self.propose(setup, command, fx);
+    }
+
+    /// The reason for which a leader does not take a request now, if there is one.
+    fn obstacle(&self, setup: &Setup, writes: bool, command: &Command) -> Option<NotTaken> {
+        match (self.admission.room, writes) {
+            (Room::None, _) | (Room::Scarce, true) => Some(NotTaken::DiskFull),
+            (Room::Ample, _) | (Room::Scarce, false) => {
+                (!self.is_within(setup.backlog, command)).then_some(NotTaken::Overloaded)
+            }
+        }
+    }
+
+    /// Whether another entry is within a bound of what is not committed.
+    fn is_within(&self, bound: Backlog, command: &Command) -> bool {
+        let entries = self.raft.last().index.0 - self.applied.0;
+        self.admission.is_within(bound, entries as usize, raft::Command::bytes(command))
+    }
+
+    /// The host has looked at the room on its disk.
+    pub fn set_room(&mut self, room: Room) {
+        self.admission.room = room;
+    }
+
+    /// Whether a leader refuses most requests for now, because of what it has under way.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        !self.admission.has_refused_nobody()
     }
 
     /// Another group, or the controller, has something to say about shards.
@@ -222,7 +276,13 @@ impl Replica {
                     Response::Ignore => {}
                     Response::Answer(message) => fx.send(from, Message::Migration(message)),
                     Response::Log(entry, answer) => {
-                        self.propose(setup, Command::Migration(entry), fx);
+                        let command = Command::Migration(entry);
+                        if self.admission.room != Room::Ample
+                            || !self.is_within(setup.backlog.to_finish(), &command)
+                        {
+                            return; // It will be said again.
+                        }
+                        self.propose(setup, command, fx);
                         if let Some(message) = answer {
                             fx.send(from, Message::Migration(message));
                         }
@@ -258,7 +318,13 @@ impl Replica {
             None => {}
             Some(Reaction::Answer(message)) => fx.send(from, Message::Transaction(message)),
             Some(Reaction::Log(entry)) => {
-                self.propose(setup, Command::Transaction(Arc::new(entry)), fx);
+                let command = Command::Transaction(Arc::new(entry));
+                if self.admission.room == Room::None
+                    || !self.is_within(setup.backlog.to_finish(), &command)
+                {
+                    return; // It will be said again.
+                }
+                self.propose(setup, command, fx);
             }
         }
     }
@@ -314,13 +380,17 @@ impl Replica {
         fx: &mut Effects,
         step: impl FnOnce(&mut raft::Step<'_, Command>),
     ) {
-        let led = self.raft.is_leader();
+        let (led, logged) = (self.raft.is_leader(), self.raft.last().index);
         let mut inner = raft::Effects::default();
         step(&mut raft::Step { config: &setup.raft, state: &mut self.raft, fx: &mut inner });
         fx.absorb(inner, |persistent| persistent, Message::Raft, Timer::Raft);
-        if !self.raft.is_leader() {
+        if self.raft.is_leader() {
+            let new = self.raft.log().range(if led { logged } else { self.applied }, Index::MAX);
+            self.admission.on_logged(new.map(Entry::bytes).sum());
+        } else {
             self.accepted.clear();
             self.held.clear();
+            self.admission.reset();
         }
         let has_arrived = self.apply_committed(setup, fx);
         if self.raft.is_leader() && !led {
@@ -364,6 +434,9 @@ impl Replica {
         let mut parts: BTreeMap<_, usize> = BTreeMap::new();
         for entry in self.raft.log().range(self.applied, self.raft.commit) {
             self.applied = self.applied.next();
+            if leads {
+                self.admission.on_applied(entry.bytes());
+            }
             let Payload::Command(command) = &entry.payload else { continue };
             has_arrived |= command.completes_shard();
             let Applied { reply, others, said } = self.machine.apply(&setup.kind, command);
@@ -453,6 +526,9 @@ impl Debug for Replica {
         }
         if !self.held.is_empty() {
             write!(f, " held {:?}", self.held)?;
+        }
+        if !self.admission.has_refused_nobody() {
+            write!(f, " {:?}", self.admission)?;
         }
         if !self.disputes.is_empty() {
             write!(f, " disputes {:?}", self.disputes)?;

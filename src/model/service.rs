@@ -22,6 +22,8 @@ pub trait Service: Clone + Copy + Debug + Eq + Hash + Ord {
 
     /// Whether a request is within its limits.
     fn within_limits(op: &Self::Op, limits: &Limits) -> bool;
+    /// Whether a request may change anything.
+    fn writes(op: &Self::Op) -> bool;
     /// Which of so many shards a request is about.
     fn shard(op: &Self::Op, shards: u16) -> ShardId;
     /// A request as a message.
@@ -44,6 +46,10 @@ impl Service for Keys {
 
     fn within_limits(op: &Op, limits: &Limits) -> bool {
         op.within_limits(limits)
+    }
+
+    fn writes(op: &Op) -> bool {
+        op.writes()
     }
 
     fn shard(op: &Op, shards: u16) -> ShardId {
@@ -86,6 +92,13 @@ impl Service for Administration {
 
     fn within_limits(change: &Change, _: &Limits) -> bool {
         change.within_limits()
+    }
+
+    fn writes(change: &Change) -> bool {
+        match change {
+            Change::Join(_) | Change::Leave(_) | Change::Move(..) => true,
+            Change::Query(_) => false,
+        }
     }
 
     /// The controller is not sharded.

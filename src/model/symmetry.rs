@@ -50,11 +50,11 @@ pub fn message(message: &Message, rename: &dyn Fn(NodeId) -> NodeId) -> Message 
         Message::Outcome(reply) => match &mut reply.answer {
             Answer::Redirect(leader) => *leader = rename(*leader),
             // A refusal names the first of some servers: such are not of the system.
-            Answer::Done(_) | Answer::Refused | Answer::Elsewhere(_) => {}
+            Answer::Done(_) | Answer::Refused(_) | Answer::Elsewhere(_) => {}
         },
         Message::Reply(reply) => match &mut reply.answer {
             Answer::Redirect(leader) => *leader = rename(*leader),
-            Answer::Done(_) | Answer::Refused | Answer::Elsewhere(_) => {}
+            Answer::Done(_) | Answer::Refused(_) | Answer::Elsewhere(_) => {}
         },
     }
     renamed

@@ -72,6 +72,8 @@ impl Term {
 impl Index {
     /// The position before the first entry.
     pub const ZERO: Self = Self(0);
+    /// Beyond the end of every log.
+    pub const MAX: Self = Self(u64::MAX);
 
     /// The position after this one.
     #[must_use]

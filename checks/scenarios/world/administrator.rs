@@ -83,7 +83,9 @@ impl<'w> Administrator<'w> {
         let outcome = self.client.call(self.session, change, PATIENCE);
         match outcome.expect("memory does not fail") {
             Outcome::Done(answer) => answer,
-            outcome @ (Outcome::NotDone | Outcome::Unknown) => panic!("{what} ends as {outcome:?}"),
+            outcome @ (Outcome::NotDone(_) | Outcome::Unknown) => {
+                panic!("{what} ends as {outcome:?}")
+            }
         }
     }
 }

@@ -278,7 +278,7 @@ impl<'a> Bench<'a> {
 fn done<T>(outcome: &Outcome<T>) -> Result<(), &'static str> {
     match outcome {
         Outcome::Done(_) => Ok(()),
-        Outcome::NotDone | Outcome::Unknown => Err("an operation on the shard was not answered"),
+        Outcome::NotDone(_) | Outcome::Unknown => Err("an operation on the shard was not answered"),
     }
 }
 

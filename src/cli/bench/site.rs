@@ -166,7 +166,7 @@ fn wait_for_leaders(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
         let key = key.ok_or("a shard has no keys")?;
         match client.call(session, Op::Get(key), FIRST_ANSWER)? {
             Outcome::Done(_) => {}
-            Outcome::NotDone | Outcome::Unknown => {
+            Outcome::NotDone(_) | Outcome::Unknown => {
                 return Err("the cluster did not elect a leader".into());
             }
         }

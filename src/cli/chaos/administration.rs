@@ -117,7 +117,7 @@ impl Session {
         let call = u64::try_from(self.beginning.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let outcome = match self.client.call(self.id, change.clone(), patience)? {
             client::Outcome::Done(outcome) => Some(outcome),
-            client::Outcome::NotDone | client::Outcome::Unknown => None,
+            client::Outcome::NotDone(_) | client::Outcome::Unknown => None,
         };
         self.asked.push(Asked {
             client: self.client.id(self.id),

@@ -232,7 +232,7 @@ impl Worker {
 
     fn end(&mut self, session: SessionId, outcome: Outcome) {
         match outcome {
-            Outcome::Done(_) | Outcome::NotDone => self.board.count_done(),
+            Outcome::Done(_) | Outcome::NotDone(_) => self.board.count_done(),
             Outcome::Unknown => self.board.count_unknown(),
         }
         if let (Outcome::Done(_), Some(leader)) = (&outcome, self.client.leader()) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use checks::recorded::Recorded;
 use model::kv::command::{Op, Output};
+use model::replica::NotTaken;
 use runtime::client::{Client, Outcome, SessionId};
 use runtime::cluster::Cluster;
 use runtime::transport::Udp;
@@ -53,10 +54,10 @@ impl<'a> Observer<'a> {
             self.recorder.end(id, outcome.clone());
             match outcome {
                 Outcome::Done(output) => return Ok(output),
-                Outcome::NotDone => {
-                    return Err(Trouble::Server(format!("{op}: refused, for no reason")));
+                Outcome::NotDone(why @ (NotTaken::TooLarge | NotTaken::DiskFull)) => {
+                    return Err(Trouble::Server(format!("{op}: not done: {why}")));
                 }
-                Outcome::Unknown => {}
+                Outcome::NotDone(NotTaken::Overloaded) | Outcome::Unknown => {}
             }
         }
         let seconds = PATIENCE.as_secs();

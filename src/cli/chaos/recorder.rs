@@ -36,7 +36,7 @@ impl Recorder {
         let (call, op) = self.open.remove(&client)?;
         let (ret, output) = match outcome {
             Outcome::Done(output) => (Some(now), Some(output)),
-            Outcome::NotDone => (Some(now), None),
+            Outcome::NotDone(_) => (Some(now), None),
             Outcome::Unknown => (None, None),
         };
         let number = RequestId(self.called[&client]);

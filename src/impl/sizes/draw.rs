@@ -10,7 +10,7 @@ use model::kv::transaction::{
 };
 use model::machine::Command;
 use model::raft::{self, Entry, Outcome, Payload, Position, Rpc};
-use model::replica::{Answer, Message, Reply};
+use model::replica::{Answer, Message, NotTaken, Reply};
 use model::shard::config::{self, Configuration, Servers};
 use model::shard::content::{Part, Place};
 use model::shard::controller::{self, Change};
@@ -184,10 +184,12 @@ fn request<O>(g: &mut Gen, op: O) -> Request<O> {
     Request { client: client(g), number: RequestId(number(g)), op }
 }
 
+const NOT_TAKEN: [NotTaken; 3] = [NotTaken::TooLarge, NotTaken::Overloaded, NotTaken::DiskFull];
+
 fn reply<T>(g: &mut Gen, output: fn(&mut Gen) -> T) -> Reply<T> {
     let answer = match u8::arbitrary(g) % 5 {
         0..2 => Answer::Done(output(g)),
-        2 => Answer::Refused,
+        2 => Answer::Refused(*g.choose(&NOT_TAKEN).expect("there are some")),
         3 => Answer::Redirect(node(g)),
         _ => Answer::Elsewhere(config_num(g)),
     };

@@ -98,6 +98,18 @@ impl Op {
         }
     }
 
+    /// Whether the operation may change anything.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Get(_) => false,
+            Self::Put(..) | Self::Append(..) | Self::Cas { .. } | Self::Delete(_) => true,
+            Self::Transaction(transaction) => {
+                transaction.steps().iter().any(|step| step.writes().next().is_some())
+            }
+        }
+    }
+
     /// Whether each key and value is within the limits, and so is a transaction as a whole.
     #[must_use]
     pub fn within_limits(&self, limits: &Limits) -> bool {

@@ -13,6 +13,7 @@ pub mod changes;
 pub mod clients;
 pub mod goals;
 pub mod membership;
+pub mod overload_goals;
 pub mod progress;
 pub mod raft;
 pub mod shard_goals;

@@ -8,7 +8,7 @@ use crate::kv::transaction::{Reason, Refusal};
 use crate::limits::Limits;
 use crate::machine::Command;
 use crate::raft::{self, Payload, Rpc};
-use crate::replica::{Answer, Message};
+use crate::replica::{Answer, Message, NotTaken};
 use crate::shard::migration;
 use crate::shard::store::Shards;
 use crate::shard::txn::{Contents, Decision, Entry, Vote};
@@ -117,7 +117,7 @@ fn entry_at_the_limit(server: Server<'_>) -> bool {
 }
 
 fn refused(message: &Message) -> bool {
-    message.reply().is_some_and(|reply| reply.answer == Answer::Refused)
+    message.reply().is_some_and(|reply| reply.answer == Answer::Refused(NotTaken::TooLarge))
 }
 
 /// The messages under way that are as large as the limits of their senders allow.

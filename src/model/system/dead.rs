@@ -117,7 +117,7 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
         (Node::Client { session, .. }, Message::Reply(reply)) => {
             let known = match &reply.answer {
                 Answer::Elsewhere(config) => *config <= session.router().known(),
-                Answer::Done(_) | Answer::Refused | Answer::Redirect(_) => false,
+                Answer::Done(_) | Answer::Refused(_) | Answer::Redirect(_) => false,
             };
             known || session.pending().is_none_or(|(number, _)| reply.number < number)
         }

@@ -352,7 +352,7 @@ impl Host {
 fn sends_on<T>(answer: &Answer<T>) -> bool {
     match answer {
         Answer::Redirect(_) | Answer::Elsewhere(_) => true,
-        Answer::Done(_) | Answer::Refused => false,
+        Answer::Done(_) | Answer::Refused(_) => false,
     }
 }
 

@@ -30,7 +30,7 @@ use crate::limits::Limits;
 use crate::node::{Setup, Storage};
 use crate::properties::Property;
 use crate::raft::{self, Config, Incarnation, Members};
-use crate::replica::{self, Answer, Kind, Message};
+use crate::replica::{self, Answer, Backlog, Kind, Message};
 use crate::shard::Group;
 use crate::shard::config::Servers;
 use crate::shard::controller::Change;
@@ -66,6 +66,8 @@ pub struct Scope {
     pub limits: raft::Limits,
     /// How large things may be.
     pub sizes: Limits,
+    /// How much a leader may have under way.
+    pub backlog: Backlog,
     /// What may happen at most.
     pub bounds: Bounds,
     /// What is left out of the search because it cannot matter.
@@ -245,7 +247,7 @@ impl Scope {
             };
             let raft = Config { id: *id, incarnation: Incarnation::default(), limits: self.limits };
             let setup = replica::Setup::new(raft, kind, peers);
-            Setup::Server(replica::Setup { limits: self.sizes, ..setup })
+            Setup::Server(replica::Setup { limits: self.sizes, backlog: self.backlog, ..setup })
         };
         let all: Servers = servers.iter().copied().collect();
         let router = |i: usize| match &self.sharding {
@@ -378,7 +380,7 @@ fn record_reply(_: &Scope, history: &History, envelope: Envelope<&Message>) -> O
     // The monitor remembers a violation; the property reports it.
     let _explained = match &reply.answer {
         Answer::Done(output) => history.respond(client, output),
-        Answer::Refused => history.fail(client),
+        Answer::Refused(_) => history.fail(client),
         Answer::Redirect(_) | Answer::Elsewhere(_) => return None,
     };
     Some(history)

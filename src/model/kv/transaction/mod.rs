@@ -216,7 +216,7 @@ impl Step {
     }
 
     /// The keys that it writes, and whether it sets them, so that what was there is gone.
-    fn writes(&self) -> impl Iterator<Item = (&Key, bool)> {
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (&Key, bool)> {
         let (first, second) = match self {
             Self::Get(_) | Self::Check(..) => (None, None),
             Self::Put(key, _) | Self::Delete(key) => (Some((key, true)), None),

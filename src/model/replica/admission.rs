@@ -1,0 +1,181 @@
+//! Admission: which requests a leader takes into its log while earlier ones are not committed.
+//!
+//! A leader that has lost its majority, or is asked for more than its group can do, would log
+//! without end what its clients have long given up. So what is not committed is bounded, and a
+//! request beyond the bound is refused as *not done*. A disk that has no room left refuses in the
+//! same way.
+//!
+//! A refusal is a promise: the request has not taken effect and never will. Two rules keep it.
+//!
+//! - The leader remembers whom it has refused, so that a copy of the same datagram, which the
+//!   network may have made, is refused as well. Such a copy arrives within milliseconds of the
+//!   first. The leader forgets the refusal at its second heartbeat, when a client that asks again
+//!   must have another chance.
+//! - The client believes the refusal only if every other copy that it has sent was turned away
+//!   ([`crate::client::Session`]). A copy that went to another server, or was not answered, may be
+//!   in a log.
+
+use std::collections::BTreeMap;
+
+use crate::message::NotTaken;
+use crate::types::{ClientId, RequestId};
+
+/// Most that a leader's log holds beyond what is committed. One entry is always allowed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Backlog {
+    /// How many entries.
+    pub entries: usize,
+    /// How many bytes of entries.
+    pub bytes: usize,
+}
+
+impl Backlog {
+    /// The bound of the runtime: a fraction of a second of what a fast disk takes, and more entries
+    /// than a group has under way when it works as fast as it can.
+    pub const DEFAULT: Self = Self { entries: 32_768, bytes: 16 << 20 };
+
+    /// No bound.
+    pub const UNBOUNDED: Self = Self { entries: usize::MAX, bytes: usize::MAX };
+
+    /// The bound for what groups and transactions have to log, twice that of clients: what finishes
+    /// something that was begun does not wait behind requests that begin something.
+    #[must_use]
+    pub(super) fn to_finish(self) -> Self {
+        let Self { entries, bytes } = self;
+        Self { entries: entries.saturating_mul(2), bytes: bytes.saturating_mul(2) }
+    }
+}
+
+/// The room that a server's disk has. The host knows it; in a model it is always ample.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Room {
+    /// Anything can be logged.
+    #[default]
+    Ample,
+    /// What is left is kept for reads, and for transactions that have begun.
+    Scarce,
+    /// Nothing of what clients ask for can be logged.
+    None,
+}
+
+/// Most refusals to remember. Beyond that a request is not answered, which promises nothing.
+const MAX_REMEMBERED: usize = 65_536;
+
+/// What a leader knows for deciding whether it takes a request.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) struct Admission {
+    /// Bytes of the entries in a leader's log that are not applied.
+    bytes: usize,
+    /// The room on the disk.
+    pub(super) room: Room,
+    /// The requests that were refused since the last heartbeat but one.
+    refused: BTreeMap<ClientId, Refused>,
+}
+
+/// A request that was refused.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Refused {
+    number: RequestId,
+    why: NotTaken,
+    /// Whether a heartbeat has gone out since.
+    is_old: bool,
+}
+
+impl Admission {
+    /// Entries of so many bytes were added to the leader's log.
+    pub(super) fn on_logged(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    /// An entry of so many bytes was applied.
+    pub(super) fn on_applied(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+    }
+
+    /// A heartbeat goes out: what was refused before the last one is forgotten.
+    pub(super) fn on_heartbeat(&mut self) {
+        self.refused.retain(|_, refused| !std::mem::replace(&mut refused.is_old, true));
+    }
+
+    /// The server has come to lead, or does not lead any more. The room on its disk is as it was.
+    pub(super) fn reset(&mut self) {
+        *self = Self { room: self.room, ..Self::default() };
+    }
+
+    /// Whether another entry of so many bytes is within the bound, while so many entries are not
+    /// applied.
+    pub(super) fn is_within(&self, bound: Backlog, entries: usize, bytes: usize) -> bool {
+        entries == 0 || entries < bound.entries && self.bytes.saturating_add(bytes) <= bound.bytes
+    }
+
+    /// The reason for which this request was refused a short time ago, if it was.
+    pub(super) fn refused(&self, client: ClientId, number: RequestId) -> Option<NotTaken> {
+        let refused = self.refused.get(&client)?;
+        (refused.number >= number).then_some(refused.why)
+    }
+
+    /// Remembers a refusal. Gives whether there is room for it: otherwise the client must not be
+    /// told.
+    pub(super) fn refuse(&mut self, client: ClientId, number: RequestId, why: NotTaken) -> bool {
+        if self.refused.len() >= MAX_REMEMBERED && !self.refused.contains_key(&client) {
+            return false;
+        }
+        self.refused.insert(client, Refused { number, why, is_old: false });
+        true
+    }
+
+    /// Whether nothing is remembered of refusals.
+    pub(super) fn has_refused_nobody(&self) -> bool {
+        self.refused.is_empty()
+    }
+
+    /// Forgets the refusals of a client whose later request is taken: its earlier ones are refused
+    /// by its session from now on.
+    pub(super) fn take(&mut self, client: ClientId) {
+        self.refused.remove(&client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_entry_is_always_within_and_others_by_number_and_bytes() {
+        let bound = Backlog { entries: 2, bytes: 10 };
+        let mut admission = Admission::default();
+        assert!(admission.is_within(bound, 0, 11), "however large");
+        admission.on_logged(6);
+        assert!(admission.is_within(bound, 1, 4));
+        assert!(!admission.is_within(bound, 1, 5));
+        assert!(!admission.is_within(bound, 2, 1));
+        assert!(admission.is_within(bound.to_finish(), 2, 5));
+        admission.on_applied(6);
+        assert!(admission.is_within(bound, 1, 10));
+    }
+
+    #[test]
+    fn refusal_is_forgotten_at_the_second_heartbeat() {
+        let (client, number, why) = (ClientId(1), RequestId(2), NotTaken::Overloaded);
+        let mut admission = Admission::default();
+        assert!(admission.refuse(client, number, why));
+        assert_eq!(admission.refused(client, RequestId(1)), Some(why), "an earlier one as well");
+        assert_eq!(admission.refused(client, RequestId(3)), None);
+        admission.on_heartbeat();
+        assert_eq!(admission.refused(client, number), Some(why));
+        admission.on_heartbeat();
+        assert_eq!(admission.refused(client, number), None);
+        assert!(admission.has_refused_nobody());
+    }
+
+    #[test]
+    fn refusals_to_remember_are_bounded() {
+        let mut admission = Admission::default();
+        for client in 0..MAX_REMEMBERED as u64 {
+            assert!(admission.refuse(ClientId(client), RequestId(1), NotTaken::Overloaded));
+        }
+        let another = ClientId(u64::MAX);
+        assert!(!admission.refuse(another, RequestId(1), NotTaken::Overloaded));
+        assert!(admission.refuse(ClientId(7), RequestId(2), NotTaken::Overloaded));
+    }
+}
