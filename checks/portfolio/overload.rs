@@ -39,7 +39,7 @@ pub(super) const CHECKS: &[Check] = &[
             Scope { servers: 2, backlog, ..duplicating(scope) }
         },
         goals: &[goals::ALL_DONE, goals::COMMITTED, overload_goals::OVERLOADED],
-        unique_states: 398,
+        unique_states: 356,
     },
     Check {
         name: "overload-in-doubt",
@@ -63,6 +63,6 @@ pub(super) const CHECKS: &[Check] = &[
             overload_goals::GIVEN_UP_FOR_GOOD,
             overload_goals::REFUSED_IN_DOUBT,
         ],
-        unique_states: 86_542,
+        unique_states: 86_054,
     },
 ];

@@ -10,7 +10,7 @@ use model::actor::NodeActor;
 use model::founding::{self, Announcement, Charter, Founder, Refusal};
 use model::node::{Node, Setup};
 use model::raft::{Incarnation, Members, Outcome, Rpc};
-use model::replica::{self, Message, Replica};
+use model::replica::{self, Message, Replica, Room};
 use model::types::NodeId;
 use stateright::actor::{Actor, Id};
 
@@ -28,6 +28,11 @@ pub trait Hosted: Actor {
     fn remark(&self, state: &Self::State, from: Id, message: &Self::Msg) -> Option<String> {
         let _ = (state, from, message);
         None
+    }
+
+    /// Tells the actor how much room its disk has.
+    fn set_room(&self, state: &mut Self::State, room: Room) {
+        let _ = (state, room);
     }
 
     /// The trouble that the actor is in for good, if it is.
@@ -122,6 +127,10 @@ impl Hosted for NodeActor {
                 | Message::Founding(_),
             ) => None,
         }
+    }
+
+    fn set_room(&self, state: &mut Node, room: Room) {
+        state.set_room(room);
     }
 
     fn trouble(&self, state: &Node) -> Option<Trouble> {

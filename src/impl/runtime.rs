@@ -199,6 +199,7 @@ where
                     self.metrics.remarks += 1;
                     self.remarks.write(&remark);
                 }
+                self.actor.set_room(state.to_mut(), self.journal.room());
                 self.step(|actor, id, out| actor.on_msg(id, &mut state, from, message, out))?;
             }
             self.deliver_choices(&mut state)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::founding::Founder;
 use crate::raft::{Members, Role};
-use crate::replica::{Dispute, Replica};
+use crate::replica::{Dispute, Replica, Room};
 use crate::types::{Index, NodeId, Term};
 
 /// The condition of one server.
@@ -42,6 +42,11 @@ pub struct Member {
     pub last: Index,
     /// An entry that it has acknowledged and lost: it takes no part in the group any more.
     pub lost: Option<Index>,
+    /// The room on its disk.
+    pub room: Room,
+    /// Whether it leads and has refused requests a short time ago, because it has as much under way
+    /// as it may have.
+    pub overloaded: bool,
     /// Its disagreements about the membership, by the other server.
     pub disputes: BTreeMap<NodeId, Dispute>,
     /// The progress of each other member, if the server leads.
@@ -88,6 +93,8 @@ impl Health {
             commit: raft.commit,
             last: raft.last().index,
             lost: raft.persistent.lost,
+            room: replica.room(),
+            overloaded: replica.is_overloaded(),
             disputes: replica.disputes().clone(),
             followers: followers.collect(),
         })

@@ -85,7 +85,7 @@ const ANNOUNCEMENT: usize = (CHOICE + U16 + U16 + SERVERS) + SERVERS + U64 + CHO
 const HEALTH: usize = CHOICE
     + MEMBERS
     + 3 * U64
-    + 2 * CHOICE
+    + 4 * CHOICE
     + U16
     + U64
     + length(NUMBERED)

@@ -13,7 +13,7 @@ use crate::health::Health;
 use crate::kv::command::Op;
 use crate::limits::Limits;
 use crate::raft::{self, Members, Persistent};
-use crate::replica::{self, Command, Message, Replica};
+use crate::replica::{self, Command, Message, Replica, Room};
 use crate::service::{Administration, Service};
 use crate::shard::controller::Change;
 use crate::shard::holdings::Holdings;
@@ -237,6 +237,14 @@ impl Node {
         match self {
             Self::Server(replica) => Some(replica),
             Self::Founder(_) | Self::Client { .. } | Self::Administrator { .. } => None,
+        }
+    }
+
+    /// The host has looked at the room on its disk.
+    pub fn set_room(&mut self, room: Room) {
+        match self {
+            Self::Server(replica) => replica.set_room(room),
+            Self::Founder(_) | Self::Client { .. } | Self::Administrator { .. } => {}
         }
     }
 

@@ -140,6 +140,13 @@ impl Replica {
         fx: &mut Effects,
     ) {
         if self.raft.members().admits(from, message.sender) {
+            if self.admission.room == Room::None && message.has_entries() {
+                // As if it were lost, but that the leader is there.
+                if message.term == self.raft.term() {
+                    fx.arm(Timer::Raft(raft::Timer::Election));
+                }
+                return;
+            }
             self.raft_step(setup, fx, |raft| raft.on_message(from, message));
         } else {
             self.refuse(from, message.sender.incarnation, fx);
@@ -251,6 +258,12 @@ impl Replica {
     /// The host has looked at the room on its disk.
     pub fn set_room(&mut self, room: Room) {
         self.admission.room = room;
+    }
+
+    /// The room on the disk, as the host has seen it last.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.admission.room
     }
 
     /// Whether a leader refuses most requests for now, because of what it has under way.

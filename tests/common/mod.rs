@@ -122,6 +122,11 @@ impl Server {
         (Self(child), lines)
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Waits for a process that ends by itself, at most so long.
     pub(crate) fn wait(child: Child, patience: Duration) -> Output {
         let id = child.id();

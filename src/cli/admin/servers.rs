@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 use model::health::{Health, Member};
-use model::replica::{Dispute, Kind};
+use model::replica::{Dispute, Kind, Room};
 use model::shard::holdings::Holdings;
 use model::types::NodeId;
 use runtime::cluster::Cluster;
@@ -114,6 +114,14 @@ fn problems(member: &Member) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(index) = member.lost {
         problems.push(format!("has lost entry {index}, which it had acknowledged"));
+    }
+    match member.room {
+        Room::Ample => {}
+        Room::Scarce => problems.push("disk full: serves reads, refuses writes".to_owned()),
+        Room::None => problems.push("disk full: takes no entries".to_owned()),
+    }
+    if member.overloaded {
+        problems.push("overloaded: refuses requests".to_owned());
     }
     for (follower, progress) in &member.followers {
         if progress.lost {

@@ -21,16 +21,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use model::limits::MAX_MESSAGE_BYTES;
 use model::node::Storage;
 use model::raft::{Entry, Log, Members, Payload, Persistent};
-use model::replica::Command;
+use model::replica::{Command, Room};
 use model::types::{Index, NodeId, Term};
 
 use serde::Serialize;
 
 use super::Journal;
 use crate::clock;
-use crate::wal::{Record, Recovered, Wal, WalError};
+use crate::wal::{Options, Record, Recovered, Wal, WalError};
 use crate::wire::codec;
 
 const STATE: u8 = 1;
@@ -43,6 +44,16 @@ const SEAL_AFTER: Duration = Duration::from_secs(1);
 
 /// The time between two attempts to allocate the next segment on a full disk.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// On a full disk this part of a segment is kept for reads, which are entries, too, ...
+const KEPT_FOR_READS: usize = 4;
+
+/// ... and this part for terms and votes, and for what one step saves that was begun before.
+const KEPT_FOR_VOTES: usize = 8;
+
+// One step saves what comes with one message.
+const _: () =
+    assert!(Options::DEFAULT.segment_bytes as usize / KEPT_FOR_VOTES >= MAX_MESSAGE_BYTES);
 
 /// A journal on disk.
 pub struct Durable {
@@ -211,6 +222,20 @@ impl Journal<Storage> for Durable {
             return self.close();
         }
         self.provide()
+    }
+
+    fn room(&self) -> Room {
+        if self.full_until.is_none() {
+            return Room::Ample;
+        }
+        let (room, segment) = (self.wal.room(), self.wal.segment_bytes());
+        if room >= segment / KEPT_FOR_READS {
+            Room::Ample
+        } else if room >= segment / KEPT_FOR_VOTES {
+            Room::Scarce
+        } else {
+            Room::None
+        }
     }
 
     fn close(&mut self) -> io::Result<()> {

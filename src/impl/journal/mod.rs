@@ -6,6 +6,8 @@ pub use durable::{Durable, Meaningless};
 
 use std::io;
 
+use model::replica::Room;
+
 /// Durable storage for an actor's state.
 ///
 /// The event loop calls [`save`](Self::save) with each new state, and [`sync`](Self::sync) once at
@@ -34,6 +36,12 @@ pub trait Journal<S> {
     /// When durability cannot be promised any more; the node stops.
     fn rest(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// How much can still be saved. The node asks before each of its actor's steps, and one step
+    /// saves less than lies between two answers.
+    fn room(&self) -> Room {
+        Room::Ample
     }
 
     /// Called when the node stops in good order.

@@ -11,7 +11,7 @@ use crate::kv::session::Session;
 use crate::kv::transaction::{Access, Condition, Operand, Reason, Refusal, Step, Transaction};
 use crate::machine::Command;
 use crate::raft::{Credentials, Entry, Incarnation, Members, Payload, Position, Purpose, Rpc};
-use crate::replica::{Answer, Dispute, Message, Reply};
+use crate::replica::{Answer, Dispute, Message, Reply, Room};
 use crate::shard::config::{Configuration, Servers};
 use crate::shard::content::{Part, Place};
 use crate::shard::controller::{Change, Outcome};
@@ -254,6 +254,8 @@ fn health() -> Health {
         commit: index,
         last: index,
         lost: Some(index),
+        room: Room::None,
+        overloaded: true,
         disputes: number().map(|n| (n, Dispute::Refused(Incarnation(u64::MAX)))).collect(),
         followers: number().map(|n| (n, follower)).collect(),
     })

@@ -26,6 +26,15 @@ pub struct Message<C> {
 }
 
 impl<C> Message<C> {
+    /// Whether it hands on entries.
+    #[must_use]
+    pub fn has_entries(&self) -> bool {
+        match &self.rpc {
+            Rpc::AppendEntries { entries, .. } => !entries.is_empty(),
+            Rpc::RequestVote { .. } | Rpc::RequestVoteReply | Rpc::AppendEntriesReply(_) => false,
+        }
+    }
+
     /// Up to where its sender says that its log matches, if it says so.
     #[must_use]
     pub fn acknowledged(&self) -> Option<Index> {

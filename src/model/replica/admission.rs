@@ -17,6 +17,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::message::NotTaken;
 use crate::types::{ClientId, RequestId};
 
@@ -47,14 +49,16 @@ impl Backlog {
 }
 
 /// The room that a server's disk has. The host knows it; in a model it is always ample.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+)]
 pub enum Room {
     /// Anything can be logged.
     #[default]
     Ample,
     /// What is left is kept for reads, and for transactions that have begun.
     Scarce,
-    /// Nothing of what clients ask for can be logged.
+    /// What is left is kept for terms and votes: no entry is logged but those that open a term.
     None,
 }
 

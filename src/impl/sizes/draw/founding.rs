@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::founding::{Announcement, Charter, Message};
 use model::health::{Follower, Health, Member};
 use model::raft::{Credentials, Incarnation, Members, Purpose};
-use model::replica::Dispute;
+use model::replica::{Dispute, Room};
 use model::types::{GroupId, NodeId, Term};
 use quickcheck::{Arbitrary, Gen};
 
@@ -75,6 +75,8 @@ pub(super) fn health(g: &mut Gen) -> Health {
         commit: index(g),
         last: index(g),
         lost: bool::arbitrary(g).then(|| index(g)),
+        room: *g.choose(&[Room::Ample, Room::Scarce, Room::None]).expect("there are some"),
+        overloaded: bool::arbitrary(g),
         disputes: list(g, dispute).into_iter().collect(),
         followers: list(g, follower).into_iter().collect(),
     })
