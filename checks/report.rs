@@ -214,10 +214,12 @@ impl Display for Bounds {
             write!(f, " with {work} B of work, messages of {message} B")?;
         }
         if let Some(Backlog { entries, bytes }) = &self.backlog {
-            for (bound, what) in [(entries, "entries"), (bytes, "bytes of entries")] {
-                if let Some(bound) = bound {
-                    write!(f, ", {bound} {what} under way at a leader")?;
-                }
+            if let Some(entries) = entries {
+                let what = if *entries == 1 { "entry" } else { "entries" };
+                write!(f, ", a leader with up to {entries} {what} under way")?;
+            }
+            if let Some(bytes) = bytes {
+                write!(f, ", a leader with up to {bytes} B of entries under way")?;
             }
         }
         if !self.founded {
