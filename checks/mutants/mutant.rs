@@ -15,13 +15,14 @@ use crate::portfolio::Tier;
 pub const DIRECTORY: &str = "checks/mutants";
 
 /// What a patch may change. Never the properties, the systems or the checks.
-const MUTABLE: [&str; 10] = [
+const MUTABLE: [&str; 11] = [
     "src/model/raft/",
     "src/model/kv/",
     "src/model/shard/",
     "src/model/founding.rs",
     "src/model/machine.rs",
     "src/model/replica.rs",
+    "src/model/replica/",
     "src/model/client.rs",
     "src/model/node.rs",
     "src/model/actor.rs",

@@ -212,7 +212,8 @@ pub(super) const CHECKS: &[Check] = &[
         hides: "Crashes, replicas, a second move.",
         scope: || {
             // The keys take 7 and 8 bytes with their values and fill a part, until the append adds
-            // a byte. The session takes 16 bytes after the transaction, and 3 after another request.
+            // a byte. The session takes 16 bytes after the transaction, and 3 after another
+            // request.
             let client = vec![
                 put_to("k", "aaaa"),
                 gets("k", 2),

@@ -99,19 +99,19 @@ pub(crate) struct Delete {
 
 impl Get {
     pub(crate) fn run(&self) -> Exit {
-        carry_out(&self.target, Op::Get(Key::from(&self.key)))
+        carry_out(&self.target, &Op::Get(Key::from(&self.key)))
     }
 }
 
 impl Put {
     pub(crate) fn run(&self) -> Exit {
-        carry_out(&self.target, Op::Put(Key::from(&self.key), Value::from(&self.value)))
+        carry_out(&self.target, &Op::Put(Key::from(&self.key), Value::from(&self.value)))
     }
 }
 
 impl Append {
     pub(crate) fn run(&self) -> Exit {
-        carry_out(&self.target, Op::Append(Key::from(&self.key), Value::from(&self.value)))
+        carry_out(&self.target, &Op::Append(Key::from(&self.key), Value::from(&self.value)))
     }
 }
 
@@ -130,18 +130,18 @@ impl Cas {
             }
         };
         let op = Op::Cas { key: Key::from(&self.key), expected, new: Value::from(new) };
-        carry_out(&self.target, op)
+        carry_out(&self.target, &op)
     }
 }
 
 impl Delete {
     pub(crate) fn run(&self) -> Exit {
-        carry_out(&self.target, Op::Delete(Key::from(&self.key)))
+        carry_out(&self.target, &Op::Delete(Key::from(&self.key)))
     }
 }
 
-fn carry_out(target: &Target, op: Op) -> Exit {
-    if let Err(excess) = check(&op) {
+fn carry_out(target: &Target, op: &Op) -> Exit {
+    if let Err(excess) = check(op) {
         complain(excess);
         return Exit::Usage;
     }
@@ -166,10 +166,10 @@ fn check(op: &Op) -> Result<(), String> {
 }
 
 /// Carries out one operation.
-pub(super) fn call(target: &Target, op: Op) -> Result<Outcome, Box<dyn std::error::Error>> {
+pub(super) fn call(target: &Target, op: &Op) -> Result<Outcome, Box<dyn std::error::Error>> {
     let mut client = Client::connect(&target.cluster()?)?;
     let session = client.open();
-    Ok(client.insist(session, &op, target.patience())?)
+    Ok(client.insist(session, op, target.patience())?)
 }
 
 /// Says how the operation has ended. A value goes to standard output as it is, and nothing else

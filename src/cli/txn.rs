@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         }
     };
     let op = Op::Transaction(Arc::clone(&asked.transaction));
-    let outcome = match kv::call(&arguments.target, op) {
+    let outcome = match kv::call(&arguments.target, &op) {
         Ok(outcome) => outcome,
         Err(error) => {
             complain(error);

@@ -1,16 +1,19 @@
 //! Backoff: how long a client waits before it asks again.
 //!
-//! A request that is asked again while the first copy still waits for its turn makes the queue
-//! longer in which it waits. So a client waits for twice the time that answers have taken lately,
-//! and longer the more often it has asked in vain or was told that the servers are overloaded. A
-//! random part keeps clients apart that were refused together.
+//! A request that is lost is asked again soon: most answers come within milliseconds, and where
+//! very many clients ask at once it is the requests that do not fit into a socket's buffer that
+//! have to come again. So the wait does not grow with the time that answers take. It doubles each
+//! time that the servers say that they are overloaded, and each time that a client has asked eight
+//! times in vain.
+//!
+//! The sessions of a client that began together ask again together, and share datagrams: with
+//! 48,000 sessions that makes ten times as many requests fit into the same buffers. So the first
+//! waits have no random part. The longer ones have one, in steps, which keeps clients apart that
+//! were refused together.
 
 use std::time::Duration;
 
 use crate::rng::Rng;
-
-/// The longest wait.
-const LONGEST: Duration = Duration::from_secs(4);
 
 /// How many times a client asks before it doubles its wait. Under loss, when most answers come
 /// within a millisecond, asking soon again is right; a cluster that has not answered for seconds
@@ -22,16 +25,16 @@ const TRIES: u32 = 8;
 pub(crate) struct Backoff {
     /// The wait of a client that knows nothing of the servers.
     least: Duration,
-    /// About how long answers have taken lately.
-    usual: Duration,
+    /// The longest wait.
+    longest: Duration,
     /// For each session, how often it has asked in vain.
     tries: Vec<u32>,
     rng: Rng,
 }
 
 impl Backoff {
-    pub(crate) fn new(least: Duration) -> Self {
-        Self { least, usual: Duration::ZERO, tries: Vec::new(), rng: Rng::from_entropy() }
+    pub(crate) fn new(least: Duration, longest: Duration) -> Self {
+        Self { least, longest, tries: Vec::new(), rng: Rng::from_entropy() }
     }
 
     /// A session begins an operation.
@@ -40,11 +43,6 @@ impl Backoff {
             self.tries.resize(session + 1, 0);
         }
         self.tries[session] = 0;
-    }
-
-    /// An operation has ended, after this time.
-    pub(crate) fn on_answer(&mut self, took: Duration) {
-        self.usual = (self.usual * 7 + took) / 8;
     }
 
     /// The servers have told a session that they are overloaded.
@@ -56,9 +54,14 @@ impl Backoff {
     pub(crate) fn wait(&mut self, session: usize) -> Duration {
         let doublings = (self.tries[session] / TRIES).min(8);
         self.tries[session] += 1;
-        let wait = (self.least.max(self.usual * 2) * (1 << doublings)).min(LONGEST);
-        // Between three quarters and five quarters of it.
-        self.rng.duration(&(wait * 3 / 4..wait * 5 / 4))
+        let wait = self.least.saturating_mul(1 << doublings).min(self.longest);
+        if doublings == 0 {
+            return wait;
+        }
+        // From three quarters of it to five.
+        let step = self.least / 4;
+        let steps = wait.as_nanos() / step.as_nanos().max(1) / 2;
+        wait * 3 / 4 + step * self.rng.index(steps as usize + 1) as u32
     }
 }
 
@@ -67,6 +70,7 @@ mod tests {
     use super::*;
 
     const LEAST: Duration = Duration::from_millis(250);
+    const LONGEST: Duration = Duration::from_secs(4);
 
     fn is_about(wait: Duration, expected: Duration) -> bool {
         wait >= expected * 3 / 4 && wait <= expected * 5 / 4
@@ -74,7 +78,7 @@ mod tests {
 
     #[test]
     fn wait_doubles_with_tries_in_vain_up_to_the_longest() {
-        let mut backoff = Backoff::new(LEAST);
+        let mut backoff = Backoff::new(LEAST, LONGEST);
         backoff.begin(0);
         for doublings in 0..4 {
             for _ in 0..TRIES {
@@ -89,18 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn wait_follows_the_time_that_answers_take_and_is_longer_for_who_is_refused() {
-        let mut backoff = Backoff::new(LEAST);
+    fn wait_doubles_with_each_refusal() {
+        let mut backoff = Backoff::new(LEAST, LONGEST);
         backoff.begin(1);
-        for _ in 0..100 {
-            backoff.on_answer(Duration::from_millis(500));
-        }
-        assert!(is_about(backoff.wait(1), backoff.usual * 2));
-        assert!(is_about(backoff.usual, Duration::from_millis(500)));
-        backoff.on_overload(1);
-        assert!(is_about(backoff.wait(1), backoff.usual * 4));
-        for _ in 0..100 {
-            backoff.on_answer(Duration::from_millis(1));
+        for doublings in 1..4 {
+            backoff.on_overload(1);
+            assert!(is_about(backoff.wait(1), LEAST * (1 << doublings)));
         }
         backoff.begin(1);
         assert!(is_about(backoff.wait(1), LEAST));

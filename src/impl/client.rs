@@ -71,6 +71,12 @@ impl SessionId {
 /// overloaded.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// About how long it waits at most: soon enough to find the room that others leave.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// About how long a client waits at most before it asks again for the same.
+const LONGEST_RETRY: Duration = Duration::from_secs(4);
+
 /// A process's connection to a cluster.
 pub struct Client<T = Udp, S: Service = Keys> {
     endpoint: Endpoint<T>,
@@ -83,8 +89,6 @@ pub struct Client<T = Udp, S: Service = Keys> {
     sessions: Vec<Session<S>>,
     timers: Timers<SessionId>,
     backoff: Backoff,
-    /// When each session's operation began.
-    began: Vec<Instant>,
     ended: Ended<S>,
 }
 
@@ -175,8 +179,7 @@ impl<T: Transport, S: Service> Client<T, S> {
             answered: None,
             sessions: Vec::new(),
             timers: Timers::default(),
-            backoff: Backoff::new(Timing::LAN.retry),
-            began: Vec::new(),
+            backoff: Backoff::new(Timing::LAN.retry, LONGEST_RETRY),
             ended: Vec::new(),
         }
     }
@@ -191,7 +194,6 @@ impl<T: Transport, S: Service> Client<T, S> {
         let router = self.answered.map(|session| self.sessions[session.index()].router());
         let router = router.unwrap_or(&self.router).clone();
         self.sessions.push(Session::new(self.process.session(number), router));
-        self.began.push(clock::now());
         SessionId(number)
     }
 
@@ -215,7 +217,6 @@ impl<T: Transport, S: Service> Client<T, S> {
             return;
         }
         self.backoff.begin(session.index());
-        self.began[session.index()] = clock::now();
         self.step(session, |session, fx| {
             session.invoke(op, fx);
             None
@@ -292,7 +293,7 @@ impl<T: Transport, S: Service> Client<T, S> {
         patience: Duration,
     ) -> io::Result<Outcome<S::Output>> {
         let deadline = clock::now() + patience;
-        let mut pauses = Backoff::new(FIRST_PAUSE);
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         pauses.begin(0);
         loop {
             let left = deadline.saturating_duration_since(clock::now());
@@ -357,11 +358,8 @@ impl<T: Transport, S: Service> Client<T, S> {
                 Answer::Elsewhere(_) => {}
             }
             match reply.answer {
-                Answer::Done(_) => {
-                    self.backoff.on_answer(clock::now() - self.began[session.index()])
-                }
                 Answer::Refused(_) => self.backoff.on_overload(session.index()),
-                Answer::Redirect(_) | Answer::Elsewhere(_) => {}
+                Answer::Done(_) | Answer::Redirect(_) | Answer::Elsewhere(_) => {}
             }
             self.answered = Some(session);
             self.step(session, |session, fx| session.on_reply(reply, fx));

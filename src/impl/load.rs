@@ -17,7 +17,7 @@ use model::kv::transaction::{Operand, Step, Transaction};
 use model::replica::NotTaken;
 
 use crate::backoff::Backoff;
-use crate::client::{Client, FIRST_PAUSE, Outcome, SessionId};
+use crate::client::{Client, FIRST_PAUSE, LONGEST_PAUSE, Outcome, SessionId};
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::rng::Rng;
@@ -199,7 +199,7 @@ impl Loop {
             stopped,
             began: Vec::new(),
             resting: BTreeSet::new(),
-            pauses: Backoff::new(FIRST_PAUSE),
+            pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             latencies: histogram(),
             failed: 0,
             overloaded: 0,

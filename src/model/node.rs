@@ -110,6 +110,8 @@ pub enum Setup {
 }
 
 /// The state of a node.
+// Nearly all nodes that are kept are servers: a box would cost each of them an allocation.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Node {
     /// A server that belongs to no group yet.

@@ -5,6 +5,7 @@
 
 mod admission;
 mod dispute;
+mod held;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Formatter};
@@ -16,7 +17,7 @@ use crate::health::Health;
 use crate::kv::command::Request;
 use crate::limits::Limits;
 use crate::machine::Applied;
-use crate::raft::{self, Entry, Payload, Persistent, Role};
+use crate::raft::{self, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
 use crate::shard::controller::Change;
 use crate::shard::holdings::Holdings;
@@ -97,12 +98,6 @@ pub struct Replica {
     /// cluster. They change nothing of what the replica does.
     disputes: BTreeMap<NodeId, Dispute>,
 }
-
-/// Most requests that a leader holds for shards on their way.
-const MAX_HELD: usize = 1_024;
-
-/// Most bytes of them.
-const MAX_HELD_BYTES: usize = 16 << 20;
 
 impl Replica {
     /// A replica as it starts, for the first time or after a crash: what was applied is applied
@@ -239,39 +234,6 @@ impl Replica {
         self.propose(setup, command, fx);
     }
 
-    /// The reason for which a leader does not take a request now, if there is one.
-    fn obstacle(&self, setup: &Setup, writes: bool, command: &Command) -> Option<NotTaken> {
-        match (self.admission.room, writes) {
-            (Room::None, _) | (Room::Scarce, true) => Some(NotTaken::DiskFull),
-            (Room::Ample, _) | (Room::Scarce, false) => {
-                (!self.is_within(setup.backlog, command)).then_some(NotTaken::Overloaded)
-            }
-        }
-    }
-
-    /// Whether another entry is within a bound of what is not committed.
-    fn is_within(&self, bound: Backlog, command: &Command) -> bool {
-        let entries = self.raft.last().index.0 - self.applied.0;
-        self.admission.is_within(bound, entries as usize, raft::Command::bytes(command))
-    }
-
-    /// The host has looked at the room on its disk.
-    pub fn set_room(&mut self, room: Room) {
-        self.admission.room = room;
-    }
-
-    /// The room on the disk, as the host has seen it last.
-    #[must_use]
-    pub fn room(&self) -> Room {
-        self.admission.room
-    }
-
-    /// Whether a leader refuses most requests for now, because of what it has under way.
-    #[must_use]
-    pub fn is_overloaded(&self) -> bool {
-        !self.admission.has_refused_nobody()
-    }
-
     /// Another group, or the controller, has something to say about shards.
     pub fn on_migration(
         &mut self,
@@ -290,9 +252,7 @@ impl Replica {
                     Response::Answer(message) => fx.send(from, Message::Migration(message)),
                     Response::Log(entry, answer) => {
                         let command = Command::Migration(entry);
-                        if self.admission.room != Room::Ample
-                            || !self.is_within(setup.backlog.to_finish(), &command)
-                        {
+                        if !self.takes_to_finish(setup, &command) {
                             return; // It will be said again.
                         }
                         self.propose(setup, command, fx);
@@ -332,12 +292,9 @@ impl Replica {
             Some(Reaction::Answer(message)) => fx.send(from, Message::Transaction(message)),
             Some(Reaction::Log(entry)) => {
                 let command = Command::Transaction(Arc::new(entry));
-                if self.admission.room == Room::None
-                    || !self.is_within(setup.backlog.to_finish(), &command)
-                {
-                    return; // It will be said again.
-                }
-                self.propose(setup, command, fx);
+                if self.takes_to_finish(setup, &command) {
+                    self.propose(setup, command, fx);
+                } // Otherwise it will be said again.
             }
         }
     }
@@ -398,8 +355,7 @@ impl Replica {
         step(&mut raft::Step { config: &setup.raft, state: &mut self.raft, fx: &mut inner });
         fx.absorb(inner, |persistent| persistent, Message::Raft, Timer::Raft);
         if self.raft.is_leader() {
-            let new = self.raft.log().range(if led { logged } else { self.applied }, Index::MAX);
-            self.admission.on_logged(new.map(Entry::bytes).sum());
+            self.count_new(if led { logged } else { self.applied });
         } else {
             self.accepted.clear();
             self.held.clear();
@@ -412,30 +368,6 @@ impl Replica {
         if has_arrived {
             self.take_up_held(setup, fx);
         }
-    }
-
-    /// Keeps a request until its shard has arrived, unless there are too many.
-    fn hold(&mut self, command: Command, client: ClientId, number: RequestId) {
-        let before = self.held.get(&client).and_then(Command::asked_by);
-        let bytes: usize = self.held.values().chain([&command]).map(raft::Command::bytes).sum();
-        let is_newer = before.is_none_or(|(_, before)| before < number);
-        if is_newer && self.held.len() < MAX_HELD && bytes <= MAX_HELD_BYTES {
-            self.held.insert(client, command);
-        }
-    }
-
-    /// Takes up the requests that had to wait for a shard; some may have to wait for another.
-    fn take_up_held(&mut self, setup: &Setup, fx: &mut Effects) {
-        for command in std::mem::take(&mut self.held).into_values() {
-            match command {
-                Command::Request(request) => self.on_request(setup, request, fx),
-                Command::Change(request) => self.on_change(setup, request, fx),
-                Command::Migration(_) | Command::Transaction(_) => {
-                    unreachable!("nobody asks for it")
-                }
-            }
-        }
-        fx.save_first();
     }
 
     /// Applies the entries that are committed and not yet applied, in order. The leader of an

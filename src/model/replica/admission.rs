@@ -19,8 +19,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Command, Replica, Setup};
 use crate::message::NotTaken;
-use crate::types::{ClientId, RequestId};
+use crate::raft::{self, Entry};
+use crate::types::{ClientId, Index, RequestId};
 
 /// Most that a leader's log holds beyond what is committed. One entry is always allowed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -32,9 +34,9 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// The bound of the runtime: a fraction of a second of what a fast disk takes, and more entries
-    /// than a group has under way when it works as fast as it can.
-    pub const DEFAULT: Self = Self { entries: 32_768, bytes: 16 << 20 };
+    /// The bound of the runtime: a fraction of a second of what a fast disk takes, and more small
+    /// entries than a group has under way when it works as fast as it can.
+    pub const DEFAULT: Self = Self { entries: 131_072, bytes: 16 << 20 };
 
     /// No bound.
     pub const UNBOUNDED: Self = Self { entries: usize::MAX, bytes: usize::MAX };
@@ -137,6 +139,65 @@ impl Admission {
     /// by its session from now on.
     pub(super) fn take(&mut self, client: ClientId) {
         self.refused.remove(&client);
+    }
+}
+
+impl Replica {
+    /// The reason for which a leader does not take a request now, if there is one.
+    pub(super) fn obstacle(
+        &self,
+        setup: &Setup,
+        writes: bool,
+        command: &Command,
+    ) -> Option<NotTaken> {
+        match (self.admission.room, writes) {
+            (Room::None, _) | (Room::Scarce, true) => Some(NotTaken::DiskFull),
+            (Room::Ample, _) | (Room::Scarce, false) => {
+                (!self.is_within(setup.backlog, command)).then_some(NotTaken::Overloaded)
+            }
+        }
+    }
+
+    /// Whether a leader takes another entry about shards or transactions. A part of a shard is
+    /// large, and begins something; what is said about a transaction is small, and ends one.
+    pub(super) fn takes_to_finish(&self, setup: &Setup, command: &Command) -> bool {
+        let has_room = match command {
+            Command::Transaction(_) => self.admission.room != Room::None,
+            Command::Migration(_) | Command::Request(_) | Command::Change(_) => {
+                self.admission.room == Room::Ample
+            }
+        };
+        has_room && self.is_within(setup.backlog.to_finish(), command)
+    }
+
+    /// Counts the entries that a leader's log holds behind `after`: they are new, or it has just
+    /// come to lead.
+    pub(super) fn count_new(&mut self, after: Index) {
+        let new = self.raft.log().range(after, Index::MAX);
+        self.admission.on_logged(new.map(Entry::bytes).sum());
+    }
+
+    /// Whether another entry is within a bound of what is not committed.
+    fn is_within(&self, bound: Backlog, command: &Command) -> bool {
+        let entries = self.raft.last().index.0 - self.applied.0;
+        self.admission.is_within(bound, entries as usize, raft::Command::bytes(command))
+    }
+
+    /// The host has looked at the room on its disk.
+    pub fn set_room(&mut self, room: Room) {
+        self.admission.room = room;
+    }
+
+    /// The room on the disk, as the host has seen it last.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.admission.room
+    }
+
+    /// Whether a leader refuses most requests for now, because of what it has under way.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        !self.admission.has_refused_nobody()
     }
 }
 
