@@ -36,7 +36,7 @@ pub struct Backlog {
 impl Backlog {
     /// The bound of the runtime: a fraction of a second of what a fast disk takes, and more small
     /// entries than a group has under way when it works as fast as it can.
-    pub const DEFAULT: Self = Self { entries: 131_072, bytes: 16 << 20 };
+    pub const DEFAULT: Self = Self { entries: 131_072, bytes: 24 << 20 };
 
     /// No bound.
     pub const UNBOUNDED: Self = Self { entries: usize::MAX, bytes: usize::MAX };
