@@ -12,25 +12,28 @@ use std::time::{Duration, Instant};
 
 use model::health::Health;
 use model::kv::command::{Key, Op, Output, Value};
-use model::replica::{Backlog, NotTaken};
+use model::replica::{Answer, Backlog, Message, NotTaken, Reply};
 use model::shard::holdings::Holdings;
-use model::types::NodeId;
+use model::types::{NodeId, RequestId};
 use runtime::client::{Client, Outcome, SessionId, within};
-use runtime::inspect;
+use runtime::server::SCHEMA;
+use runtime::transport::{Udp, Wait};
+use runtime::wire::{Identity, Sender};
+use runtime::{Endpoint, inspect};
 
 use common::{Config, Server};
 
 /// No test waits longer than this for anything, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a session waits before it gives up.
+/// The time after which a session gives up.
 const GIVES_UP: Duration = Duration::from_millis(300);
 
 const SESSIONS: u64 = 500;
 const VALUE_BYTES: usize = 10_000;
 
-/// How many refusals end the flood: by then several times as much was asked for as the leader may
-/// have under way.
+/// The number of refusals that ends the flood: by then several times as much was asked for as the
+/// leader may have under way.
 const REFUSALS: usize = 5_000;
 
 fn inspect(config: &Config) -> BTreeMap<NodeId, Holdings> {
@@ -48,8 +51,8 @@ fn leader(config: &Config) -> usize {
     }
 }
 
-/// How many entries a server's log holds beyond what is committed, and whether it says that it is
-/// overloaded.
+/// Returns how many entries a server's log holds beyond what is committed, and whether the server
+/// says that it is overloaded.
 fn backlog(config: &Config, server: usize) -> (u64, bool) {
     match inspect(config).remove(&NodeId(server as u16)).map(|holdings| holdings.server) {
         Some(Health::Member(member)) => (member.last.0 - member.commit.0, member.overloaded),
@@ -64,7 +67,7 @@ fn memory(server: &Server) -> Option<usize> {
     line.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kib| kib << 10)
 }
 
-/// What has become of each key that a session has put.
+/// The keys that sessions have put, by what they were told, and the number that was given up.
 #[derive(Default)]
 struct Told {
     done: Vec<Key>,
@@ -118,6 +121,23 @@ fn flood(config: &Config) -> Told {
     told
 }
 
+/// Asks a leader for more until it says that it is overloaded, which it does for a short time after
+/// it has refused a request. Returns how many entries it has under way.
+fn refused(config: &Config, leader: usize) -> u64 {
+    let mut client = Client::connect(&config.cluster).unwrap();
+    let session = client.open();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let put = Op::Put("more".into(), Value::from(&*vec![b'v'; VALUE_BYTES]));
+        let outcome = client.call(session, put, GIVES_UP).unwrap();
+        assert!(!matches!(outcome, Outcome::Done(_)), "one of three is no majority");
+        if let (entries, true) = backlog(config, leader) {
+            return entries;
+        }
+        assert!(Instant::now() < end, "the leader does not say that it is overloaded");
+    }
+}
+
 #[test]
 fn what_a_leader_without_majority_has_under_way_is_bounded() {
     let config = Config::new(3);
@@ -132,12 +152,13 @@ fn what_a_leader_without_majority_has_under_way_is_bounded() {
     others.iter().for_each(|other| servers[*other] = None);
     let before = servers[leader].as_ref().and_then(memory);
     let told = flood(&config);
-    let (entries, overloaded) = backlog(&config, leader);
-    assert!(overloaded);
+    let entries = refused(&config, leader);
     let most = Backlog::DEFAULT.bytes / VALUE_BYTES;
     assert!(entries <= most as u64, "{entries} entries are under way, {most} may be");
     assert!(told.done.is_empty(), "one of three is no majority");
-    assert!(told.unknown >= entries as usize, "nobody is told that a logged request is not done");
+    // Each session has one request under way when the flood ends.
+    let open = told.unknown + SESSIONS as usize;
+    assert!(open >= entries as usize, "nobody is told that a logged request is not done");
     let after = servers[leader].as_ref().and_then(memory);
     if let (Some(before), Some(after)) = (before, after) {
         let grown = after.saturating_sub(before) >> 20;
@@ -151,4 +172,38 @@ fn what_a_leader_without_majority_has_under_way_is_bounded() {
         assert_eq!(outcome, Outcome::Done(Output::Value(None)), "{key:?} was not done");
     }
     drop(servers);
+}
+
+/// A server refuses a request that a session has never made. It says so before it refuses one that
+/// another session has made, so that the client must have seen it when that one ends.
+#[test]
+fn refusal_for_a_session_that_has_asked_nothing_has_no_effect() {
+    let config = Config::new(1);
+    let cluster = &config.cluster;
+    let identity = Identity { cluster: cluster.cluster, id: 0, incarnation: 1, schema: SCHEMA };
+    let transport = Udp::bind(cluster.node[0].address).unwrap();
+    let (key, limits) = (cluster.secret(), cluster.limits());
+    let mut server = Endpoint::new(identity, key, limits, cluster.addresses(), transport);
+
+    let mut client = Client::connect(cluster).unwrap();
+    let (asks, silent) = (client.open(), client.open());
+    client.invoke(asks, Op::Get("k".into()));
+    let end = Instant::now() + PATIENCE;
+    let mut ended = Vec::new();
+    while ended.is_empty() {
+        assert!(Instant::now() < end, "no outcome");
+        ended = client.poll(within(Duration::from_millis(10))).unwrap();
+        let mut asked = Vec::new();
+        let take = |from: Sender, _: Message| asked.push(from.source);
+        server.receive(Wait::Poll, 64, take).unwrap();
+        for process in asked {
+            for client in [client.id(silent), client.id(asks)] {
+                let answer = Answer::Refused(NotTaken::Overloaded);
+                let reply = Reply { client, number: RequestId(1), answer };
+                server.push(process, &Message::Reply(reply));
+            }
+            server.flush();
+        }
+    }
+    assert_eq!(ended, [(asks, Outcome::NotDone(NotTaken::Overloaded))]);
 }

@@ -15,19 +15,19 @@ use std::time::Duration;
 
 use crate::rng::Rng;
 
-/// How many times a client asks before it doubles its wait. Under loss, when most answers come
-/// within a millisecond, asking soon again is right; a cluster that has not answered for seconds
-/// is not helped by it.
+/// The number of times that a client asks before it doubles its wait. Under loss, when most answers
+/// come within a millisecond, asking soon again is right; a cluster that has not answered for
+/// seconds is not helped by it.
 const TRIES: u32 = 8;
 
 /// The waits of the sessions of one client.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    /// The wait of a client that knows nothing of the servers.
+    /// The first wait.
     least: Duration,
     /// The longest wait.
     longest: Duration,
-    /// For each session, how often it has asked in vain.
+    /// The number of times that each session has asked in vain, for its present operation.
     tries: Vec<u32>,
     rng: Rng,
 }
@@ -37,7 +37,7 @@ impl Backoff {
         Self { least, longest, tries: Vec::new(), rng: Rng::from_entropy() }
     }
 
-    /// A session begins an operation.
+    /// Resets the wait of a session, which is new or begins an operation.
     pub(crate) fn begin(&mut self, session: usize) {
         if self.tries.len() <= session {
             self.tries.resize(session + 1, 0);
@@ -45,20 +45,20 @@ impl Backoff {
         self.tries[session] = 0;
     }
 
-    /// The servers have told a session that they are overloaded.
-    pub(crate) fn on_overload(&mut self, session: usize) {
-        self.tries[session] += TRIES;
+    /// Doubles the next wait of a session, which the servers have refused.
+    pub(crate) fn on_refusal(&mut self, session: usize) {
+        self.tries[session] = self.tries[session].saturating_add(TRIES);
     }
 
-    /// The wait of a session before it asks again. It will have asked once more in vain then.
+    /// Returns the wait of a session before it asks again, and counts another try in vain.
     pub(crate) fn wait(&mut self, session: usize) -> Duration {
         let doublings = (self.tries[session] / TRIES).min(8);
-        self.tries[session] += 1;
+        self.tries[session] = self.tries[session].saturating_add(1);
         let wait = self.least.saturating_mul(1 << doublings).min(self.longest);
         if doublings == 0 {
             return wait;
         }
-        // From three quarters of it to five.
+        // Between three quarters and five quarters of the wait.
         let step = self.least / 4;
         let steps = wait.as_nanos() / step.as_nanos().max(1) / 2;
         wait * 3 / 4 + step * self.rng.index(steps as usize + 1) as u32
@@ -97,7 +97,7 @@ mod tests {
         let mut backoff = Backoff::new(LEAST, LONGEST);
         backoff.begin(1);
         for doublings in 1..4 {
-            backoff.on_overload(1);
+            backoff.on_refusal(1);
             assert!(is_about(backoff.wait(1), LEAST * (1 << doublings)));
         }
         backoff.begin(1);

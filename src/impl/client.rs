@@ -67,14 +67,14 @@ impl SessionId {
     }
 }
 
-/// About half of how long a client waits that was told for the first time that the servers are
-/// overloaded.
+/// Half of the wait before a client begins an operation again that the servers have refused once
+/// because they are overloaded. Each refusal doubles the wait.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// About how long it waits at most: soon enough to find the room that others leave.
+/// The longest such wait, short enough for a client to find the room that others leave.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// About how long a client waits at most before it asks again for the same.
+/// The longest wait before a client asks again for an operation that is not answered.
 const LONGEST_RETRY: Duration = Duration::from_secs(4);
 
 /// A process's connection to a cluster.
@@ -194,7 +194,9 @@ impl<T: Transport, S: Service> Client<T, S> {
         let router = self.answered.map(|session| self.sessions[session.index()].router());
         let router = router.unwrap_or(&self.router).clone();
         self.sessions.push(Session::new(self.process.session(number), router));
-        SessionId(number)
+        let session = SessionId(number);
+        self.backoff.begin(session.index());
+        session
     }
 
     /// The number that the servers know the session by.
@@ -298,15 +300,16 @@ impl<T: Transport, S: Service> Client<T, S> {
         loop {
             let left = deadline.saturating_duration_since(clock::now());
             let outcome = self.call(session, op.clone(), left)?;
-            pauses.on_overload(0);
+            pauses.on_refusal(0);
             let again = clock::now() + pauses.wait(0);
             if outcome != Outcome::NotDone(NotTaken::Overloaded) || again >= deadline {
                 return Ok(outcome);
             }
+            let mut others = Ended::<S>::new();
             while clock::now() < again {
-                let ended = self.poll(Wait::Until(again))?;
-                self.ended.extend(ended);
+                others.extend(self.poll(Wait::Until(again))?);
             }
+            self.ended.extend(others);
         }
     }
 
@@ -358,7 +361,7 @@ impl<T: Transport, S: Service> Client<T, S> {
                 Answer::Elsewhere(_) => {}
             }
             match reply.answer {
-                Answer::Refused(_) => self.backoff.on_overload(session.index()),
+                Answer::Refused(_) => self.backoff.on_refusal(session.index()),
                 Answer::Done(_) | Answer::Redirect(_) | Answer::Elsewhere(_) => {}
             }
             self.answered = Some(session);

@@ -71,7 +71,8 @@ pub struct Measured {
     /// Operations that were given up without an answer, or refused for another reason than that
     /// the servers are overloaded. There should be none.
     pub failed: u64,
-    /// How often a session was told that the servers are overloaded, and began again later.
+    /// The number of times that a session was told that the servers are overloaded, and began again
+    /// later.
     pub overloaded: u64,
     /// For how long it was measured.
     pub duration: Duration,
@@ -85,7 +86,7 @@ impl Measured {
     }
 }
 
-/// What one socket has measured.
+/// The measurements of one socket.
 struct Share {
     latencies: Histogram<u64>,
     failed: u64,
@@ -227,7 +228,7 @@ impl Loop {
                 if now >= self.measured.end {
                     open -= 1;
                 } else if outcome == Outcome::NotDone(NotTaken::Overloaded) {
-                    self.pauses.on_overload(session.index());
+                    self.pauses.on_refusal(session.index());
                     let wait = self.pauses.wait(session.index());
                     self.resting.insert((now + wait, session));
                 } else {
@@ -241,8 +242,8 @@ impl Loop {
         Ok(Share { latencies, failed, overloaded })
     }
 
-    /// Lets the sessions begin again that have rested long enough. When the time is over they do
-    /// not; gives how many those are.
+    /// Lets the sessions ask again that have rested long enough. When the time is over it ends them
+    /// instead, and returns how many there were.
     fn rouse(&mut self, now: Instant) -> usize {
         if now >= self.measured.end {
             return std::mem::take(&mut self.resting).len();
