@@ -24,12 +24,13 @@ use crate::message::NotTaken;
 use crate::raft::{self, Entry};
 use crate::types::{ClientId, Index, RequestId};
 
-/// Most that a leader's log holds beyond what is committed. One entry is always allowed.
+/// The bound of a leader's backlog: of the entries in its log that are not committed. One entry is
+/// always allowed, however large.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Backlog {
-    /// How many entries.
+    /// The largest number of entries.
     pub entries: usize,
-    /// How many bytes of entries.
+    /// The largest sum of the entries' sizes, in bytes.
     pub bytes: usize,
 }
 
@@ -58,16 +59,18 @@ pub enum Room {
     /// Anything can be logged.
     #[default]
     Ample,
-    /// What is left is kept for reads, and for transactions that have begun.
+    /// The rest of the room is kept for reads, and for transactions that have begun.
     Scarce,
-    /// What is left is kept for terms and votes: no entry is logged but those that open a term.
+    /// The rest of the room is kept for terms and votes: no entry is logged but those that open a
+    /// term.
     None,
 }
 
-/// Most refusals to remember. Beyond that a request is not answered, which promises nothing.
+/// The largest number of refusals that a leader remembers. A leader that remembers as many leaves
+/// further requests unanswered, which promises nothing.
 const MAX_REMEMBERED: usize = 65_536;
 
-/// What a leader knows for deciding whether it takes a request.
+/// The knowledge from which a leader decides whether it takes a request.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Admission {
     /// Bytes of the entries in a leader's log that are not applied.
@@ -88,22 +91,22 @@ struct Refused {
 }
 
 impl Admission {
-    /// Entries of so many bytes were added to the leader's log.
+    /// Counts entries of so many bytes, which were added to the leader's log.
     pub(super) fn on_logged(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
 
-    /// An entry of so many bytes was applied.
+    /// Counts an entry of so many bytes, which was applied.
     pub(super) fn on_applied(&mut self, bytes: usize) {
         self.bytes -= bytes;
     }
 
-    /// A heartbeat goes out: what was refused before the last one is forgotten.
+    /// Forgets the requests that were refused before the last heartbeat: another one goes out.
     pub(super) fn on_heartbeat(&mut self) {
         self.refused.retain(|_, refused| !std::mem::replace(&mut refused.is_old, true));
     }
 
-    /// The server has come to lead, or does not lead any more. The room on its disk is as it was.
+    /// Forgets everything but the room on the disk: the server does not lead.
     pub(super) fn reset(&mut self) {
         *self = Self { room: self.room, ..Self::default() };
     }
@@ -120,7 +123,7 @@ impl Admission {
         (refused.number >= number).then_some(refused.why)
     }
 
-    /// Remembers a refusal. Gives whether there is room for it: otherwise the client must not be
+    /// Remembers a refusal. Returns whether there is room for it: if not, the client must not be
     /// told.
     pub(super) fn refuse(&mut self, client: ClientId, number: RequestId, why: NotTaken) -> bool {
         if self.refused.len() >= MAX_REMEMBERED && !self.refused.contains_key(&client) {
@@ -130,13 +133,18 @@ impl Admission {
         true
     }
 
-    /// Whether nothing is remembered of refusals.
+    /// Whether no refusal is remembered.
     pub(super) fn has_refused_nobody(&self) -> bool {
         self.refused.is_empty()
     }
 
-    /// Forgets the refusals of a client whose later request is taken: its earlier ones are refused
-    /// by its session from now on.
+    /// Whether a refusal for this reason is remembered.
+    fn has_refused_for(&self, why: NotTaken) -> bool {
+        self.refused.values().any(|refused| refused.why == why)
+    }
+
+    /// Forgets the refusal of a client whose later request is taken: copies of its earlier requests
+    /// are ignored because of that one.
     pub(super) fn take(&mut self, client: ClientId) {
         self.refused.remove(&client);
     }
@@ -158,8 +166,8 @@ impl Replica {
         }
     }
 
-    /// Whether a leader takes another entry about shards or transactions. A part of a shard is
-    /// large, and begins something; what is said about a transaction is small, and ends one.
+    /// Whether a leader takes an entry about shards or transactions. On a disk where room is scarce
+    /// it takes those about transactions, which free locks, and no parts of shards.
     pub(super) fn takes_to_finish(&self, setup: &Setup, command: &Command) -> bool {
         let has_room = match command {
             Command::Transaction(_) => self.admission.room != Room::None,
@@ -183,21 +191,22 @@ impl Replica {
         self.admission.is_within(bound, entries as usize, raft::Command::bytes(command))
     }
 
-    /// The host has looked at the room on its disk.
+    /// Takes note of the room that the host has seen on the disk.
     pub fn set_room(&mut self, room: Room) {
         self.admission.room = room;
     }
 
-    /// The room on the disk, as the host has seen it last.
+    /// Returns the room on the disk, as the host has seen it last.
     #[must_use]
     pub fn room(&self) -> Room {
         self.admission.room
     }
 
-    /// Whether a leader refuses most requests for now, because of what it has under way.
+    /// Whether the server leads and has refused a request since its last heartbeat but one, because
+    /// its backlog is as large as it may be.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
-        !self.admission.has_refused_nobody()
+        self.admission.has_refused_for(NotTaken::Overloaded)
     }
 }
 
