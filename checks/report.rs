@@ -132,16 +132,16 @@ pub struct Bounds {
     pub batch_bytes: Option<usize>,
     /// How large things may be, if not as large as in the world.
     pub sizes: Option<Sizes>,
-    /// How much a leader may have under way, if that is bounded.
+    /// The bound of a leader's backlog, if there is one.
     pub backlog: Option<Backlog>,
 }
 
-/// How much a leader may have under way.
+/// The bound of a leader's backlog: of the entries in its log that are not committed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Backlog {
-    /// How many entries.
+    /// The largest number of entries, if that is bounded.
     pub entries: Option<usize>,
-    /// How many bytes of entries.
+    /// The largest sum of the entries' sizes in bytes, if that is bounded.
     pub bytes: Option<usize>,
 }
 

@@ -91,13 +91,19 @@ impl Person {
     }
 }
 
-#[test]
-fn server_on_a_full_disk_reads_refuses_writes_and_resumes() {
+/// A server whose disk has no room for a second segment, written to until it refuses, and a client.
+fn full() -> (Config, Space, Server, Person) {
     let config = Config::new(1);
     let space = Space::new(ONE);
     let server = start(&config, 0, &space, true);
     let mut person = Person::of(&config);
     person.fill();
+    (config, space, server, person)
+}
+
+#[test]
+fn server_on_a_full_disk_reads_refuses_writes_and_resumes() {
+    let (config, space, server, mut person) = full();
     assert_eq!(room(&config, 0), Room::Scarce);
     for _ in 0..100 {
         person.reads();
@@ -119,11 +125,7 @@ fn server_on_a_full_disk_reads_refuses_writes_and_resumes() {
 /// server runs on.
 #[test]
 fn server_without_room_for_reads_refuses_them_and_resumes() {
-    let config = Config::new(1);
-    let space = Space::new(ONE);
-    let server = start(&config, 0, &space, true);
-    let mut person = Person::of(&config);
-    person.fill();
+    let (config, space, server, mut person) = full();
     let full = Outcome::NotDone(NotTaken::DiskFull);
     eventually("reads are refused", || person.call(Op::Get("k".into())) == full);
     assert_eq!(room(&config, 0), Room::None);

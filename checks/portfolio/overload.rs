@@ -1,7 +1,7 @@
-//! A leader that has as much under way as it may have.
+//! A leader whose backlog is as large as it may be.
 //!
-//! The bound is one entry, and the entry that opens a term counts: so a leader refuses whatever
-//! comes before that is committed.
+//! The bound is one entry, and the entry that opens a term counts. So a leader refuses all requests
+//! that come before that entry is committed.
 
 use model::kv::command::Op;
 use model::properties::{goals, overload_goals};
@@ -11,7 +11,7 @@ use model::system::Scope;
 use super::scopes::*;
 use super::{Check, Tier};
 
-/// One entry, or two that groups and transactions need.
+/// A backlog of one entry.
 const ONE: Backlog = Backlog { entries: 1, bytes: usize::MAX };
 
 /// See the module's documentation.
@@ -19,7 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "overload",
         tier: Tier::Ci,
-        about: "What is refused stays undone, however often the request is delivered.",
+        about: "A request that is refused is never carried out, however often it is delivered.",
         hides: "Crashes, heartbeats, a second term.",
         scope: || {
             let clients: &[&[Op]] = &[&[append("a"), get()], &[append("b"), append("c")]];
@@ -45,7 +45,7 @@ pub(super) const CHECKS: &[Check] = &[
         name: "overload-in-doubt",
         tier: Tier::Ci,
         about: "A client that has asked twice and is refused does not know whether its first copy \
-                is in a log; a client that was sent on knows.",
+                is in a log; a client that was redirected knows.",
         hides: "Crashes, duplicates, a third server, a third term.",
         scope: || {
             let scope = with_clients(&[&[append("a"), get()]], scope(2, 5));

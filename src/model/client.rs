@@ -54,18 +54,18 @@ pub struct Session<S: Service = Keys> {
     /// Whether a redirect has been followed since the last retry. One is enough: two deposed
     /// leaders that name each other would keep a client running between them.
     redirected: bool,
-    /// Where the copies of the request may be that were sent before the last one.
+    /// The whereabouts of the copies of the request that were sent before the last one.
     earlier: Copies,
 }
 
-/// Where copies of a request may be. A copy that a server has turned away is in no log.
+/// The whereabouts of copies of a request. A copy that a server has turned away is in no log.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Copies {
-    /// No copy was sent yet, not even a last one.
+    /// There are none, and the request was not sent at all.
     Unsent,
-    /// All of them were turned away.
+    /// Every one of them was turned away by a server.
     TurnedAway,
-    /// In any log.
+    /// Each of them may be in a log.
     Anywhere,
 }
 
@@ -110,7 +110,6 @@ impl<S: Service> Session<S> {
         self.number = RequestId(self.number.0 + 1);
         self.pending = Some(op);
         self.redirected = false;
-        self.earlier = Copies::Unsent;
         self.ask_again(fx);
         if self.target().is_none() {
             self.ask_for_newer(fx);
@@ -148,8 +147,9 @@ impl<S: Service> Session<S> {
         }
     }
 
-    /// A server does not take the request. If another may have taken a copy of it, the client asks
-    /// again later, to learn what has become of that.
+    /// Handles a refusal, and returns the outcome if the refusal ends the operation. It does not if
+    /// a server may have taken another copy of the request: then the client asks again later, to
+    /// learn what has become of that copy.
     fn on_refusal<P>(&mut self, why: NotTaken, fx: &mut Effects<P>) -> Option<Outcome<S::Output>> {
         match (why, self.earlier) {
             (NotTaken::TooLarge, _)
@@ -210,7 +210,7 @@ impl<S: Service> Session<S> {
         self.router.target(self.shard()?)
     }
 
-    /// Sends another copy of the request, or the first, without an answer to those before.
+    /// Sends the first copy of the request, or another one while those before are unanswered.
     fn ask_again<P>(&mut self, fx: &mut Effects<P>) {
         if self.target().is_some() {
             self.earlier = match self.earlier {

@@ -97,7 +97,7 @@ pub struct Reply<T = Output> {
 pub enum Answer<T = Output> {
     /// The request has taken effect, with this result.
     Done(T),
-    /// The server does not take the request: as far as this copy of it goes, it has not taken
+    /// The server does not take this copy of the request, for this reason. The copy has not taken
     /// effect and never will.
     Refused(NotTaken),
     /// This server does not lead; ask that one. A client needs it to find the leader without

@@ -110,7 +110,7 @@ pub enum Setup {
 }
 
 /// The state of a node.
-// Nearly all nodes that are kept are servers: a box would cost each of them an allocation.
+// Nearly all nodes are servers, and a box would cost each of them an allocation.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Node {
@@ -242,7 +242,7 @@ impl Node {
         }
     }
 
-    /// The host has looked at the room on its disk.
+    /// Takes note of the room that the host has seen on the disk.
     pub fn set_room(&mut self, room: Room) {
         match self {
             Self::Server(replica) => replica.set_room(room),

@@ -59,7 +59,7 @@ pub struct Setup {
     pub charter: Charter,
     /// The limits of sizes. All replicas of a group have the same limits.
     pub limits: Limits,
-    /// Most that it has under way while it leads.
+    /// The bound of its backlog while it leads.
     pub backlog: Backlog,
 }
 
@@ -92,7 +92,7 @@ pub struct Replica {
     /// A leader's requests for shards that are on their way, the latest of each client: taken up
     /// when a shard has arrived. Forgotten with the leadership; who asked asks again.
     held: BTreeMap<ClientId, Command>,
-    /// What decides whether it takes another request while it leads.
+    /// The knowledge from which it decides, while it leads, whether it takes another request.
     admission: Admission,
     /// Disagreements about the membership, by the other server, for the people who look after the
     /// cluster. They change nothing of what the replica does.

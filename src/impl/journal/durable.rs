@@ -45,13 +45,15 @@ const SEAL_AFTER: Duration = Duration::from_secs(1);
 /// The time between two attempts to allocate the next segment on a full disk.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// On a full disk this part of a segment is kept for reads, which are entries, too, ...
+/// A full disk is reported as scarce when less than this part of the segment is left. Reads are
+/// still served then: they are entries, too.
 const KEPT_FOR_READS: usize = 4;
 
-/// ... and this part for terms and votes, and for what one step saves that was begun before.
+/// No entry is taken when less than this part of the segment is left. It is kept for terms and
+/// votes.
 const KEPT_FOR_VOTES: usize = 8;
 
-// One step saves what comes with one message.
+// The message that is handled when the room is just enough may be as large as any.
 const _: () =
     assert!(Options::DEFAULT.segment_bytes as usize / KEPT_FOR_VOTES >= MAX_MESSAGE_BYTES);
 

@@ -38,8 +38,9 @@ pub trait Journal<S> {
         Ok(())
     }
 
-    /// How much can still be saved. The node asks before each of its actor's steps, and one step
-    /// saves less than lies between two answers.
+    /// Returns how much room is left for saving. The node asks before each message that it hands to
+    /// its actor. What one message makes the actor save fits into the difference between two
+    /// levels; requests that were held may be more (`model::replica`).
     fn room(&self) -> Room {
         Room::Ample
     }

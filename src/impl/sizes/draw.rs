@@ -184,6 +184,7 @@ fn request<O>(g: &mut Gen, op: O) -> Request<O> {
     Request { client: client(g), number: RequestId(number(g)), op }
 }
 
+/// All reasons for a refusal.
 const NOT_TAKEN: [NotTaken; 3] = [NotTaken::TooLarge, NotTaken::Overloaded, NotTaken::DiskFull];
 
 fn reply<T>(g: &mut Gen, output: fn(&mut Gen) -> T) -> Reply<T> {

@@ -13,13 +13,13 @@ use crate::types::{ClientId, RequestId};
 /// A leader refuses a request.
 pub const OVERLOADED: Property =
     goal!(Message, overloaded, "A client is told that the servers are overloaded.");
-/// A client believes it.
+/// A client believes the refusal.
 pub const GIVEN_UP_FOR_GOOD: Property = goal!(
     State,
     given_up_for_good,
     "A client is at its second operation, and the first is in no log and on no way."
 );
-/// A client does not believe it.
+/// A client that is refused can not believe it.
 pub const REFUSED_IN_DOUBT: Property = goal!(
     State,
     refused_in_doubt,

@@ -26,7 +26,7 @@ pub struct Message<C> {
 }
 
 impl<C> Message<C> {
-    /// Whether it hands on entries.
+    /// Whether it is an AppendEntries with entries.
     #[must_use]
     pub fn has_entries(&self) -> bool {
         match &self.rpc {

@@ -1,13 +1,13 @@
-//! Requests for shards that are on their way: the leader holds them until the shard has arrived.
+//! Requests for shards whose content is still arriving: the leader holds them until it is there.
 
 use super::{Command, Effects, Replica, Setup};
 use crate::raft;
 use crate::types::{ClientId, RequestId};
 
-/// Most requests that a leader holds for shards on their way.
+/// The largest number of requests that a leader holds.
 const MAX_HELD: usize = 1_024;
 
-/// Most bytes of them.
+/// The largest sum of their sizes, in bytes.
 const MAX_HELD_BYTES: usize = 16 << 20;
 
 impl Replica {

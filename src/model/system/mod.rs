@@ -66,7 +66,7 @@ pub struct Scope {
     pub limits: raft::Limits,
     /// How large things may be.
     pub sizes: Limits,
-    /// How much a leader may have under way.
+    /// The bound of a leader's backlog.
     pub backlog: Backlog,
     /// What may happen at most.
     pub bounds: Bounds,
