@@ -46,6 +46,17 @@ pub(super) fn groups(sizes: &[u16], then: &[Change], clients: Vec<Vec<Op>>) -> S
     }
 }
 
+/// One more group joins with the others, and never hears of it: none of its servers is there.
+fn with_a_group_down(mut scope: Scope) -> Scope {
+    if let Some(sharding) = &mut scope.sharding
+        && let Some(Change::Join(groups)) = sharding.changes.first_mut()
+    {
+        let down = GroupId(groups.len() as u16 + 1);
+        groups.insert(down, [NodeId(100)].into_iter().collect());
+    }
+    scope
+}
+
 /// A controller of so many, groups that are only names, five shards, and the first of a series of
 /// changes, some of which are refused.
 fn controller(servers: u16, max_term: u64, changes: usize) -> Scope {
@@ -91,6 +102,18 @@ fn rivals() -> Vec<Vec<Op>> {
     ["a", "b"].map(|value| vec![append_to(1, value), get_of(1)]).to_vec()
 }
 
+/// The first group joins, and the second; the first leaves and joins again.
+fn join_leave(clients: Vec<Vec<Op>>) -> Scope {
+    let mut scope = groups(&[1, 1], &[], clients);
+    if let Some(sharding) = &mut scope.sharding {
+        let join = |group| Change::Join([(group, sharding.servers_of(group))].into());
+        let (first, second) = (GroupId(1), GroupId(2));
+        let leave = Change::Leave([first].into());
+        sharding.changes = vec![join(first), join(second), leave, join(first)];
+    }
+    scope
+}
+
 /// So many clients that each append to the second shard.
 fn appenders(clients: usize) -> Vec<Vec<Op>> {
     vec![vec![append_to(1, "a")]; clients]
@@ -123,6 +146,9 @@ pub(super) fn routed(mut scope: Scope) -> Scope {
     bounded(scope, |bounds| bounds.retries = 1)
 }
 
+/// The second shard goes from the second group to the first, on to the third, and back.
+const PASSED_ON: [Change; 3] = [moved(1, 1), moved(1, 3), moved(1, 2)];
+
 /// See the module's documentation.
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -145,8 +171,50 @@ pub(super) const CHECKS: &[Check] = &[
             goals::READ_SEES_WRITE,
             shard_goals::SHARD_RETURNED,
             shard_goals::WANTED_EARLY,
+            shard_goals::TAKEN_BACK,
+            shard_goals::DECLINED,
+            shard_goals::AWAITED_AGAIN,
         ],
-        unique_states: 43_834,
+        unique_states: 84_562,
+    },
+    Check {
+        name: "passed-on",
+        tier: Tier::Ci,
+        about: "A shard moves to a group, on to a third one, which may get it from the first, and \
+                back.",
+        hides: "Crashes, replicas, a second client.",
+        scope: || groups(&[1, 1, 1], &PASSED_ON, rivals().into_iter().take(1).collect()),
+        goals: &[
+            goals::ALL_DONE,
+            shard_goals::SHARD_MOVED,
+            shard_goals::TURNED_TO,
+            shard_goals::TAKEN_BACK,
+            shard_goals::DECLINED,
+            shard_goals::AWAITED_AGAIN,
+        ],
+        unique_states: 53_128,
+    },
+    Check {
+        name: "passed-on-full",
+        tier: Tier::Full,
+        about: "The same with two clients that write to the shard and read.",
+        hides: "Crashes, replicas.",
+        scope: || groups(&[1, 1, 1], &PASSED_ON, rivals()),
+        goals: &[goals::ALL_DONE, shard_goals::TURNED_TO, shard_goals::AWAITED_AGAIN],
+        unique_states: 6_325_852,
+    },
+    Check {
+        name: "group-down",
+        tier: Tier::Ci,
+        about: "Shards are given to a group that is down for ever, others move meanwhile, and the \
+                group leaves.",
+        hides: "Crashes, replicas.",
+        scope: || {
+            let then = [moved(1, 3), moved(0, 2), moved(0, 3), Change::Leave([GroupId(3)].into())];
+            with_a_group_down(groups(&[1, 1], &then, across()))
+        },
+        goals: &[goals::ALL_DONE, shard_goals::TAKEN_BACK, shard_goals::SERVES_MEANWHILE],
+        unique_states: 112_908,
     },
     Check {
         name: "swap",
@@ -160,7 +228,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::SHARDS_SWAPPED,
             shard_goals::SERVES_MEANWHILE,
         ],
-        unique_states: 97_934,
+        unique_states: 323_856,
     },
     Check {
         name: "parts",
@@ -184,16 +252,29 @@ pub(super) const CHECKS: &[Check] = &[
             crashing(scope)
         },
         goals: &[goals::ALL_DONE, shard_goals::SHARD_RETURNED, shard_goals::RESTARTED_MIDWAY],
-        unique_states: 1_007_384,
+        unique_states: 2_066_574,
     },
     Check {
         name: "crash-swap",
         tier: Tier::Ci,
         about: "A group or the controller crashes while two shards cross.",
+        hides: "A second crash, replicas, reads.",
+        scope: || {
+            let clients = [0, 1].map(|shard| vec![append_to(shard, "a")]).to_vec();
+            crashing(groups(&[1, 1], &[moved(0, 2), moved(1, 1)], clients))
+        },
+        goals: &[goals::ALL_DONE, shard_goals::SHARDS_SWAPPED, shard_goals::RESTARTED_MIDWAY],
+        unique_states: 453_430,
+    },
+    Check {
+        name: "crash-swap-full",
+        tier: Tier::Full,
+        about: "A group or the controller crashes while two shards cross and two clients look at \
+                both.",
         hides: "A second crash, replicas.",
         scope: || crashing(groups(&[1, 1], &[moved(0, 2), moved(1, 1)], across())),
         goals: &[goals::ALL_DONE, shard_goals::SHARDS_SWAPPED, shard_goals::RESTARTED_MIDWAY],
-        unique_states: 2_397_610,
+        unique_states: 8_700_310,
     },
     Check {
         name: "move-of-three",
@@ -208,7 +289,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::REQUEST_OVERTAKEN,
             shard_goals::ASKED_IN_TWO_GROUPS,
         ],
-        unique_states: 544_754,
+        unique_states: 1_449_288,
     },
     Check {
         name: "move-to-three",
@@ -285,26 +366,26 @@ pub(super) const CHECKS: &[Check] = &[
             groups(&[1, 1], &then, vec![vec![append_to(1, "a"), append_to(1, "b"), get_of(1)]])
         },
         goals: &[goals::ALL_DONE, shard_goals::SHARD_RETURNED],
-        unique_states: 4_034,
+        unique_states: 15_336,
     },
     Check {
         name: "join-leave",
         tier: Tier::Ci,
         about: "One group has all; another joins and takes its share; the first leaves, the other \
                 keeps all, and the first comes back.",
-        hides: "Crashes, replicas, a third group.",
-        scope: || {
-            let mut scope = groups(&[1, 1], &[], across());
-            if let Some(sharding) = &mut scope.sharding {
-                let join = |group| Change::Join([(group, sharding.servers_of(group))].into());
-                let (first, second) = (GroupId(1), GroupId(2));
-                let leave = Change::Leave([first].into());
-                sharding.changes = vec![join(first), join(second), leave, join(first)];
-            }
-            scope
-        },
+        hides: "Crashes, replicas, a third group, a second client.",
+        scope: || join_leave(across().into_iter().take(1).collect()),
         goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::SHARD_RETURNED],
-        unique_states: 887_874,
+        unique_states: 193_464,
+    },
+    Check {
+        name: "join-leave-full",
+        tier: Tier::Full,
+        about: "The same with two clients, each of which looks at what the other writes.",
+        hides: "Crashes, replicas, a third group.",
+        scope: || join_leave(across()),
+        goals: &[goals::ALL_DONE, shard_goals::SHARD_MOVED, shard_goals::SHARD_RETURNED],
+        unique_states: 18_266_946,
     },
     Check {
         name: "controller",

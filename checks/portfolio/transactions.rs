@@ -379,7 +379,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::KEPT_BACK,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 806,
+        unique_states: 918,
     },
     Check {
         name: "txn-swap",
@@ -393,7 +393,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::KEPT_BACK,
             shard_goals::SHARDS_SWAPPED,
         ],
-        unique_states: 17_612,
+        unique_states: 197_596,
     },
     Check {
         name: "txn-crash-move",
@@ -409,7 +409,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::SHARD_MOVED,
             shard_goals::RESTARTED_MIDWAY,
         ],
-        unique_states: 10_072,
+        unique_states: 10_346,
     },
     Check {
         name: "txn-routed",
@@ -423,7 +423,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::COMMITTED_ACROSS,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 28_677,
+        unique_states: 32_797,
     },
     Check {
         name: "txn-replicated-crash-full",

@@ -87,8 +87,9 @@ impl<'a> Replay<'a> {
                     replay.note_part(command);
                     replay.note_arrival(command);
                     let applied = replay.machine.apply(kind, command);
+                    replay.note_begun(command);
                     replay.note_turns(applied.others, index);
-                    replay.note_moves(command);
+                    replay.note_ended();
                 }
             }
         }
@@ -104,11 +105,12 @@ impl<'a> Replay<'a> {
             self.waiting.insert((client, number), request);
         }
         let applied = self.machine.apply(kind, command);
+        self.note_begun(command);
         if let Some(Message::Reply(reply)) = applied.reply {
             self.note_turns(vec![reply], index);
         }
         self.note_turns(applied.others, index);
-        self.note_moves(command);
+        self.note_ended();
     }
 
     /// Notes what a shard holds whose last part is about to be installed: with the same entry those
@@ -171,29 +173,34 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Notes what has begun to be served, and what has ceased to be, by an entry just applied.
-    fn note_moves(&mut self, command: &Command) {
+    /// Notes what has begun to be served by an entry just applied: a shard whose last part has come,
+    /// or what a configuration gives to this group and no other has.
+    fn note_begun(&mut self, command: &Command) {
         let Some(shards) = self.machine.shards() else { return };
-        let since = shards.config.num;
         for (shard, ownership) in shards.iter() {
-            match (ownership, self.serving.entry(shard)) {
-                (Ownership::Serving(_), Slot::Vacant(slot)) => match command {
-                    Command::Migration(Entry::Install { since, .. }) => {
-                        slot.insert(*since);
+            if let (Ownership::Serving(_), Slot::Vacant(slot)) =
+                (ownership, self.serving.entry(shard))
+            {
+                slot.insert(match command {
+                    Command::Migration(Entry::Install { shard: of, since, .. }) if *of == shard => {
+                        *since
                     }
-                    // With the first configuration there is nothing to take.
-                    Command::Migration(Entry::Configure(_) | Entry::Discard { .. })
+                    Command::Migration(_)
                     | Command::Request(_)
                     | Command::Change(_)
-                    | Command::Transaction(_) => drop(slot.insert(since)),
-                },
-                (Ownership::Leaving { since, content, .. }, Slot::Occupied(slot)) => {
-                    slot.remove();
-                    self.given.insert((shard, *since), content.clone());
-                }
-                (Ownership::Serving(_), Slot::Occupied(_))
-                | (Ownership::Leaving { .. }, Slot::Vacant(_))
-                | (Ownership::Awaiting { .. } | Ownership::Absent, _) => {}
+                    | Command::Transaction(_) => shards.config.num,
+                });
+            }
+        }
+    }
+
+    /// Notes what has ceased to be served by an entry just applied, and what is given to whom.
+    fn note_ended(&mut self) {
+        let Some(shards) = self.machine.shards() else { return };
+        for (shard, ownership) in shards.iter() {
+            if let Ownership::Leaving { since, content, .. } = ownership {
+                self.serving.remove(&shard);
+                self.given.entry((shard, *since)).or_insert_with(|| content.clone());
             }
         }
     }

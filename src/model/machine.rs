@@ -268,7 +268,13 @@ impl Command {
     pub fn completes_shard(&self) -> bool {
         match self {
             Self::Migration(Entry::Install { part, .. }) => part.to == Place::End,
-            Self::Migration(Entry::Configure(_) | Entry::Discard { .. })
+            Self::Migration(
+                Entry::Configure(_)
+                | Entry::TurnTo { .. }
+                | Entry::Release { .. }
+                | Entry::Decline { .. }
+                | Entry::Discard { .. },
+            )
             | Self::Request(_)
             | Self::Change(_)
             | Self::Transaction(_) => false,

@@ -328,6 +328,7 @@ impl Replica {
                 migration::Message::Ask(_)
                 | migration::Message::Configuration(_)
                 | migration::Message::Offer { .. }
+                | migration::Message::Decline { .. }
                 | migration::Message::Want { .. }
                 | migration::Message::Part { .. }
                 | migration::Message::Holdings(_),
@@ -361,20 +362,23 @@ impl Replica {
             self.held.clear();
             self.admission.reset();
         }
-        let has_arrived = self.apply_committed(setup, fx);
+        let shards_have_changed = self.apply_committed(setup, fx);
         if self.raft.is_leader() && !led {
             self.say_again(setup, fx);
         }
-        if has_arrived {
+        if shards_have_changed {
             self.take_up_held(setup, fx);
         }
     }
 
     /// Applies the entries that are committed and not yet applied, in order. The leader of an
-    /// entry's own term has taken its request, and answers it. Gives whether a shard has arrived.
+    /// entry's own term has taken its request, and answers it. Gives whether a shard has arrived, or
+    /// another configuration says which do.
     fn apply_committed(&mut self, setup: &Setup, fx: &mut Effects) -> bool {
         let leads = self.raft.is_leader();
         let answers = |term| leads && term == self.raft.term();
+        let config_of = |machine: &Machine| machine.shards().map(|shards| shards.config.num);
+        let before = config_of(&self.machine);
         let mut has_arrived = false;
         let mut parts: BTreeMap<_, usize> = BTreeMap::new();
         for entry in self.raft.log().range(self.applied, self.raft.commit) {
@@ -420,7 +424,7 @@ impl Replica {
                 say(shards.ask_ahead(part, applied, &self.pending()), fx);
             }
         }
-        has_arrived
+        has_arrived || config_of(&self.machine) != before
     }
 
     /// What of migration stands in the log and is not applied.

@@ -33,7 +33,7 @@ fn servers(group: GroupId) -> Servers {
 
 fn kind(id: GroupId) -> Kind {
     let controllers = Servers::from_iter([NodeId(0)]);
-    Kind::Group(Group { id, shards: 2, controllers, part_bytes: 1 })
+    Kind::Group(Group { id, shards: 2, servers: servers(id), controllers, part_bytes: 1 })
 }
 
 fn join() -> Change {

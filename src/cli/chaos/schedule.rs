@@ -149,8 +149,9 @@ mod tests {
     /// A controller and three groups, of three servers each.
     fn sharded() -> Vec<RaftGroup> {
         let group = |id: u16| {
-            let controllers = Servers::from_iter([]);
-            let group = Group { id: GroupId(id), shards: 16, controllers, part_bytes: 1 };
+            let (servers, controllers) = (Servers::from_iter([]), Servers::from_iter([]));
+            let (id_of, shards) = (GroupId(id), 16);
+            let group = Group { id: id_of, shards, servers, controllers, part_bytes: 1 };
             RaftGroup { kind: Keeps::Group(group), servers: (3 * id..3 * id + 3).collect() }
         };
         let kind = Keeps::Controller { shards: 16 };

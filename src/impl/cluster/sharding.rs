@@ -102,7 +102,8 @@ impl Sharding {
         match self.groups().into_iter().find(|(_, servers)| servers.contains(node)) {
             None => (Kind::Controller { shards }, controllers),
             Some((id, servers)) => {
-                let group = shard::Group { id, shards, controllers, part_bytes };
+                let group = servers.clone();
+                let group = shard::Group { id, shards, servers: group, controllers, part_bytes };
                 (Kind::Group(group), servers)
             }
         }

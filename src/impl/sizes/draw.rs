@@ -314,7 +314,7 @@ fn decision(g: &mut Gen) -> Decision {
 fn command(g: &mut Gen) -> Command {
     let migration = |entry| Command::Migration(entry);
     let txn = |entry: txn::Entry| Command::Transaction(entry.into());
-    match u8::arbitrary(g) % 10 {
+    match u8::arbitrary(g) % 13 {
         0 => {
             let op = op(g);
             Command::Request(request(g, op))
@@ -330,6 +330,18 @@ fn command(g: &mut Gen) -> Command {
             part: part(g).into(),
         }),
         4 => migration(migration::Entry::Discard { shard: shard(g), since: config_num(g) }),
+        10 => migration(migration::Entry::TurnTo {
+            shard: shard(g),
+            since: config_num(g),
+            servers: servers(g),
+        }),
+        11 => migration(migration::Entry::Release {
+            shard: shard(g),
+            since: config_num(g),
+            from: place(g),
+            asked_by: node(g),
+        }),
+        12 => migration(migration::Entry::Decline { shard: shard(g), since: config_num(g) }),
         5 => txn(txn::Entry::Prepare {
             attempt: attempt(g),
             coordinator: servers(g),
@@ -382,7 +394,11 @@ fn migration(g: &mut Gen) -> migration::Message {
         &[
             |g| migration::Message::Ask(config_num(g)),
             |g| migration::Message::Configuration(configuration(g).into()),
-            |g| migration::Message::Offer { shard: shard(g), since: config_num(g) },
+            |g| {
+                let (shard, since, servers) = (shard(g), config_num(g), servers(g));
+                migration::Message::Offer { shard, since, servers }
+            },
+            |g| migration::Message::Decline { shard: shard(g), since: config_num(g) },
             |g| {
                 let (shard, since, from) = (shard(g), config_num(g), place(g));
                 migration::Message::Want { shard, since, from }

@@ -20,6 +20,30 @@ pub const SHARD_MOVED: Property =
 /// A shard has come back.
 pub const SHARD_RETURNED: Property =
     goal!(Server, shard_returned, "A group serves a shard that it has had before and given away.");
+/// A move is taken back before the other group has the shard.
+pub const TAKEN_BACK: Property = goal!(
+    Server,
+    taken_back,
+    "A configuration gives a shard back to a group that still has it, and the group serves it."
+);
+/// A move is over before the shard has arrived, when it can not be taken back any more.
+pub const DECLINED: Property = goal!(
+    Server,
+    declined,
+    "A group has learnt that another will never have all of a shard that it has released."
+);
+/// A shard comes back that a group has not let go of.
+pub const AWAITED_AGAIN: Property = goal!(
+    Server,
+    awaited_again,
+    "A group awaits a shard as soon as it learns that another has had all of it."
+);
+/// A shard comes from another group than the former owner.
+pub const TURNED_TO: Property = goal!(
+    Server,
+    turned_to,
+    "A group serves a shard that it has asked of others than its owner by the last configuration."
+);
 /// Two shards cross.
 pub const SHARDS_SWAPPED: Property =
     goal!(Server, shards_swapped, "A group awaits one shard while another is leaving it.");
@@ -78,7 +102,12 @@ fn got_and_given(server: Server<'_>) -> (BTreeSet<ShardId>, BTreeSet<ShardId>) {
         match command {
             Command::Migration(Entry::Install { shard, .. }) => drop(got.insert(*shard)),
             Command::Migration(Entry::Discard { shard, .. }) => drop(given.insert(*shard)),
-            Command::Migration(Entry::Configure(_))
+            Command::Migration(
+                Entry::Configure(_)
+                | Entry::TurnTo { .. }
+                | Entry::Release { .. }
+                | Entry::Decline { .. },
+            )
             | Command::Request(_)
             | Command::Change(_)
             | Command::Transaction(_) => {}
@@ -116,6 +145,57 @@ fn shard_returned(server: Server<'_>) -> bool {
                 && given.contains(&shard)
         })
     })
+}
+
+/// The last entry that a group has committed, if it is about moves, and what has come of it.
+fn last_of_moves<'a>(server: Server<'a>) -> Option<(&'a Entry, &'a Shards)> {
+    match committed(server).last()? {
+        Command::Migration(entry) => Some((entry, shards(server)?)),
+        Command::Request(_) | Command::Change(_) | Command::Transaction(_) => None,
+    }
+}
+
+fn taken_back(server: Server<'_>) -> bool {
+    let Some((Entry::Configure(config), shards)) = last_of_moves(server) else { return false };
+    let configurations = committed(server).filter_map(|command| match command {
+        Command::Migration(Entry::Configure(config)) => Some(config),
+        Command::Migration(_)
+        | Command::Request(_)
+        | Command::Change(_)
+        | Command::Transaction(_) => None,
+    });
+    let before = configurations.filter(|before| before.num < config.num).last();
+    before.is_some_and(|before| {
+        shards.iter().any(|(shard, ownership)| {
+            matches!(ownership, Ownership::Serving(_))
+                && before.assignment.owner(shard) != Some(shards.group)
+        })
+    })
+}
+
+fn declined(server: Server<'_>) -> bool {
+    matches!(last_of_moves(server), Some((Entry::Decline { .. }, _)))
+}
+
+fn awaited_again(server: Server<'_>) -> bool {
+    match last_of_moves(server) {
+        Some((Entry::Discard { shard, .. }, shards)) => {
+            matches!(shards.ownership(*shard), Ownership::Awaiting { .. })
+        }
+        Some(_) | None => false,
+    }
+}
+
+fn turned_to(server: Server<'_>) -> bool {
+    let turned = committed(server).filter_map(|command| match command {
+        Command::Migration(Entry::TurnTo { shard, .. }) => Some(*shard),
+        Command::Migration(_)
+        | Command::Request(_)
+        | Command::Change(_)
+        | Command::Transaction(_) => None,
+    });
+    let serves = |shards: &Shards, shard| matches!(shards.ownership(shard), Ownership::Serving(_));
+    shards(server).is_some_and(|shards| turned.into_iter().any(|shard| serves(shards, shard)))
 }
 
 fn shards_swapped(server: Server<'_>) -> bool {

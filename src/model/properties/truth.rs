@@ -108,7 +108,8 @@ impl Truth {
             match decided.shards.ownership(shard) {
                 Ownership::Serving(content) => Some((*group, content)),
                 Ownership::Leaving { to, since, content, .. } => {
-                    let arrived = self.groups.get(to).is_some_and(|to| to.has_got(shard, *since));
+                    let to = self.groups.get(to);
+                    let arrived = to.is_some_and(|to| to.shards.has_received(shard, *since));
                     (!arrived).then_some((*group, content))
                 }
                 Ownership::Absent | Ownership::Awaiting { .. } => None,
@@ -134,7 +135,9 @@ impl Truth {
 
 impl Decided {
     fn of(group: GroupId, shards: u16, limits: Limits, log: &[Entry<Command>]) -> Self {
-        let setup = Group { id: group, shards, controllers: Servers::from_iter([]), part_bytes: 1 };
+        let nobody = || Servers::from_iter([]);
+        let (servers, controllers) = (nobody(), nobody());
+        let setup = Group { id: group, shards, servers, controllers, part_bytes: 1 };
         let mut decided = Self {
             shards: Shards::new(group, shards, limits),
             deeds: BTreeMap::new(),
@@ -169,7 +172,7 @@ impl Decided {
             }
             let (deeds, wrong) = (Vec::new(), Vec::new());
             let command = step.command;
-            let mut course = Course { before, command, asked: &asked, deeds, wrong };
+            let mut course = Course { before, command, after, asked: &asked, deeds, wrong };
             course.run(step.applied);
             decided.wrong.append(&mut course.wrong);
             for (key, deed) in course.deeds {
@@ -199,21 +202,13 @@ impl Decided {
             }
         }
     }
-
-    /// Whether the group has all of a shard that a configuration has given to it.
-    fn has_got(&self, shard: ShardId, config: ConfigNum) -> bool {
-        let awaited = match self.shards.ownership(shard) {
-            Ownership::Awaiting { since, .. } => *since == config,
-            Ownership::Absent | Ownership::Serving(_) | Ownership::Leaving { .. } => false,
-        };
-        self.shards.config.num >= config && !awaited
-    }
 }
 
 /// What is done when one entry is applied.
 struct Course<'a> {
     before: &'a Shards,
     command: &'a Command,
+    after: &'a Shards,
     asked: &'a BTreeMap<(ClientId, RequestId), Request>,
     deeds: Vec<(Key, Deed)>,
     wrong: Vec<String>,
@@ -299,7 +294,7 @@ impl Course<'_> {
     ) -> (&Configuration, Option<BTreeMap<Key, Option<Value>>>) {
         let mut records = self.before.transactions.records.iter();
         let record = records.find(|(txn, _)| (txn.client, txn.number) == (client, number));
-        let (mut found, mut under) = (BTreeMap::new(), &*self.before.config);
+        let (mut found, mut under) = (BTreeMap::new(), &*self.after.config);
         if let Some((txn, record)) = record
             && let Stage::Preparing { config, votes } = &record.stage
         {
@@ -319,10 +314,13 @@ impl Course<'_> {
         (under, Some(found))
     }
 
-    /// What a shard holds that the group serves, or serves with this entry.
+    /// What a shard holds that the group serves, or serves with this entry: it may have the last
+    /// part, or take the shard back.
     fn content(&self, shard: ShardId) -> Option<Content> {
         match (self.before.ownership(shard), self.command) {
-            (Ownership::Serving(content), _) => Some(content.clone()),
+            (Ownership::Serving(content) | Ownership::Leaving { content, .. }, _) => {
+                Some(content.clone())
+            }
             (
                 Ownership::Awaiting { arrived, .. },
                 Command::Migration(migration::Entry::Install { shard: of, part, .. }),
@@ -331,7 +329,7 @@ impl Course<'_> {
                 part.install(&mut content);
                 Some(content)
             }
-            (Ownership::Awaiting { .. } | Ownership::Leaving { .. } | Ownership::Absent, _) => None,
+            (Ownership::Awaiting { .. } | Ownership::Absent, _) => None,
         }
     }
 

@@ -8,8 +8,21 @@
 //! 2. The new owner says how far it has the shard ([`Message::Want`]), and the former one sends the
 //!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). While a part is
 //!    replicated the next is on its way. When the last is applied the shard is served.
-//! 3. The new owner says that it wants nothing more, and the former one logs that it may forget the
+//! 3. Before the former owner sends the last part it logs that the new one may have all of the shard
+//!    ([`Entry::Release`]).
+//! 4. The new owner says that it wants nothing more, and the former one logs that it may forget the
 //!    shard ([`Entry::Discard`]).
+//!
+//! No group waits for another before it takes the next configuration, so a group that is down delays
+//! only the shards that it has, or may have. Of a shard that is on its way:
+//!
+//! - The new owner drops what it has of the shard if a later configuration moves it on.
+//! - The former owner directs the shard to its latest owner, perhaps to itself, as long as it has
+//!   not released it. Once it has, only the new owner knows whether it has all of the shard. If not,
+//!   and if a later configuration moved it, it declines the offer ([`Message::Decline`]), and the
+//!   former owner logs that ([`Entry::Decline`]).
+//! - A group that is offered a shard by others than the former owner turns to them
+//!   ([`Entry::TurnTo`]).
 //!
 //! All that a leader needs to know for this is in the replicated state, so whoever leads next goes
 //! on where the last one stopped. Nothing is remembered of what was sent: every message can be lost
@@ -30,7 +43,7 @@ use super::Group;
 use super::config::{Configuration, Servers};
 use super::content::{Part, Place};
 use super::holdings::Holdings;
-use super::ownership::Ownership;
+use super::ownership::{Hold, Ownership};
 use super::store::Shards;
 use crate::machine::Applied;
 use crate::replica;
@@ -46,11 +59,20 @@ pub enum Message {
     Ask(ConfigNum),
     /// The controller answers, or tells the groups of a new one.
     Configuration(Arc<Configuration>),
-    /// The former owner still has a shard: how far is the new one?
+    /// A group has a shard for its new owner: how far is that one?
     Offer {
         /// The shard.
         shard: ShardId,
         /// The configuration that moves it.
+        since: ConfigNum,
+        /// The servers of the group that offers it.
+        servers: Servers,
+    },
+    /// The new owner does not have all of a shard and never will: a later configuration moves it.
+    Decline {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that was to move it.
         since: ConfigNum,
     },
     /// The new owner has a shard up to here, and wants what follows; at the end nothing more.
@@ -91,6 +113,33 @@ pub enum Entry {
         /// The part.
         part: Arc<Part>,
     },
+    /// A shard that is awaited is at a group of these servers.
+    TurnTo {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that moves it.
+        since: ConfigNum,
+        /// The servers.
+        servers: Servers,
+    },
+    /// The new owner of a shard may have the last part.
+    Release {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that moves it.
+        since: ConfigNum,
+        /// The place where the last part begins.
+        from: Place,
+        /// The server that asked for it.
+        asked_by: NodeId,
+    },
+    /// The new owner of a shard has declined it.
+    Decline {
+        /// The shard.
+        shard: ShardId,
+        /// The configuration that was to move it.
+        since: ConfigNum,
+    },
     /// The new owner has all of a shard.
     Discard {
         /// The shard.
@@ -106,7 +155,11 @@ impl Entry {
     pub fn part_of(&self) -> Option<(ShardId, ConfigNum)> {
         match self {
             Self::Install { shard, since, .. } => Some((*shard, *since)),
-            Self::Configure(_) | Self::Discard { .. } => None,
+            Self::Configure(_)
+            | Self::TurnTo { .. }
+            | Self::Release { .. }
+            | Self::Decline { .. }
+            | Self::Discard { .. } => None,
         }
     }
 }
@@ -147,7 +200,8 @@ impl Shards {
                     Response::Ignore
                 }
             }
-            Message::Offer { shard, since } => self.on_offer(from, shard, since),
+            Message::Offer { shard, since, servers } => self.on_offer(from, shard, since, servers),
+            Message::Decline { shard, since } => self.on_decline(from, shard, since),
             Message::Want { shard, since, from: place } => {
                 self.on_want(group, from, shard, since, place)
             }
@@ -162,27 +216,56 @@ impl Shards {
         }
     }
 
-    fn on_offer(&self, from: NodeId, shard: ShardId, config: ConfigNum) -> Response {
-        let place = match self.ownership(shard) {
+    fn on_offer(
+        &self,
+        from: NodeId,
+        shard: ShardId,
+        config: ConfigNum,
+        offering: Servers,
+    ) -> Response {
+        if !offering.contains(from) || config > self.config.num {
+            return Response::Ignore; // A forgery, or early: the group will ask when it gets there.
+        }
+        match self.ownership(shard) {
             Ownership::Awaiting { servers, since, place, .. } if *since == config => {
-                if !servers.contains(from) {
-                    return Response::Ignore;
+                if offering == *servers {
+                    let from = place.clone();
+                    Response::Answer(Message::Want { shard, since: config, from })
+                } else {
+                    let (since, servers) = (config, offering);
+                    Response::Log(Entry::TurnTo { shard, since, servers }, None)
                 }
-                place.clone()
+            }
+            // The group that this one gave the shard to has handed it on.
+            Ownership::Leaving { since, .. } if *since < config => {
+                Response::Log(Entry::Discard { shard, since: *since }, None)
+            }
+            _ if self.has_received(shard, config) => {
+                let from = Place::End;
+                Response::Answer(Message::Want { shard, since: config, from })
             }
             Ownership::Absent
             | Ownership::Serving(_)
             | Ownership::Awaiting { .. }
             | Ownership::Leaving { .. } => {
-                if config > self.config.num {
-                    return Response::Ignore; // It will ask when it gets there.
-                }
-                // That move is over, whatever has become of the shard since: until a group has all
-                // that a configuration gives it, it takes no other.
-                Place::End
+                Response::Answer(Message::Decline { shard, since: config })
             }
-        };
-        Response::Answer(Message::Want { shard, since: config, from: place })
+        }
+    }
+
+    fn on_decline(&self, from: NodeId, shard: ShardId, config: ConfigNum) -> Response {
+        match self.ownership(shard) {
+            Ownership::Leaving { servers, since, hold: Hold::Released(Some(_)), .. }
+                if *since == config && servers.contains(from) =>
+            {
+                Response::Log(Entry::Decline { shard, since: config }, None)
+            }
+            // Early: the configuration that moves the shard on will come. Or settled long since.
+            Ownership::Absent
+            | Ownership::Serving(_)
+            | Ownership::Awaiting { .. }
+            | Ownership::Leaving { .. } => Response::Ignore,
+        }
     }
 
     fn on_want(
@@ -194,13 +277,18 @@ impl Shards {
         place: Place,
     ) -> Response {
         match self.ownership(shard) {
-            Ownership::Leaving { servers, since, content, .. }
+            Ownership::Leaving { servers, since, content, hold, .. }
                 if *since == config && servers.contains(from) =>
             {
                 if place == Place::End {
                     return Response::Log(Entry::Discard { shard, since: config }, None);
                 }
                 let part = Arc::new(Part::of(content, place, group.part_bytes));
+                if part.to == Place::End && *hold == Hold::Kept {
+                    let (from, asked_by) = (part.from.clone(), from);
+                    let entry = Entry::Release { shard, since: config, from, asked_by };
+                    return Response::Log(entry, None);
+                }
                 Response::Answer(Message::Part { shard, since: config, part })
             }
             Ownership::Absent
@@ -256,10 +344,29 @@ impl Shards {
                 {
                     let (shard, since, from) = (*shard, *since, Place::End);
                     say(&mut out.said, &servers, &Message::Want { shard, since, from });
-                    self.ask_for_next(group, &mut out.said);
                 }
             }
-            Entry::Discard { shard, since } => self.discard(*shard, *since),
+            Entry::TurnTo { shard, since, servers } => {
+                if self.turn_to(*shard, *since, servers) {
+                    self.ask_for_rest(*shard, &mut out.said);
+                }
+            }
+            Entry::Release { shard, since, from, asked_by } => {
+                if let Some(content) = self.release(*shard, *since) {
+                    let part = Arc::new(Part::of(content, from.clone(), group.part_bytes));
+                    let message = Message::Part { shard: *shard, since: *since, part };
+                    out.said.push((*asked_by, replica::Message::Migration(message)));
+                }
+            }
+            Entry::Decline { shard, since } => {
+                if self.redirect(*shard, *since) {
+                    self.offer(group, *shard, &mut out.said);
+                }
+            }
+            Entry::Discard { shard, since } => {
+                self.discard(*shard, *since);
+                self.ask_for_rest(*shard, &mut out.said);
+            }
         }
     }
 
@@ -291,16 +398,22 @@ impl Shards {
     pub fn say_again(&self, group: &Group, pending: &Pending<'_>) -> Said {
         let mut said = Vec::new();
         self.ask_for_what_comes(group, pending, &mut said);
-        for (shard, ownership) in self.iter() {
-            if let Ownership::Leaving { servers, since, .. } = ownership {
-                say(&mut said, servers, &Message::Offer { shard, since: *since });
-            }
+        for (shard, _) in self.iter() {
+            self.offer(group, shard, &mut said);
         }
         self.say_transactions_again(&mut said);
         said
     }
 
-    /// Asks for the shards that are awaited, or, if there are none, for the next configuration.
+    /// Offers a shard to its new owner, if it is leaving.
+    pub(super) fn offer(&self, group: &Group, shard: ShardId, said: &mut Said) {
+        if let Ownership::Leaving { servers: theirs, since, .. } = self.ownership(shard) {
+            let (since, servers) = (*since, group.servers.clone());
+            say(said, theirs, &Message::Offer { shard, since, servers });
+        }
+    }
+
+    /// Asks for the shards that are awaited, and for the next configuration.
     pub(super) fn ask_for_what_comes(&self, group: &Group, pending: &Pending<'_>, said: &mut Said) {
         for (shard, ownership) in self.iter() {
             if let Ownership::Awaiting { since, place, .. } = ownership {
@@ -311,6 +424,13 @@ impl Shards {
             }
         }
         self.ask_for_next(group, said);
+    }
+
+    /// Asks for what is missing of a shard, if it is awaited.
+    fn ask_for_rest(&self, shard: ShardId, said: &mut Said) {
+        if let Ownership::Awaiting { place, .. } = self.ownership(shard) {
+            self.ask_for(shard, place, said);
+        }
     }
 
     /// Asks for the part of a shard that begins at `from`, if it is awaited and there is one. That
@@ -324,7 +444,7 @@ impl Shards {
     }
 
     fn ask_for_next(&self, group: &Group, said: &mut Said) {
-        if self.is_settled() && self.next.is_none() {
+        if self.next.is_none() {
             say(said, &group.controllers, &Message::Ask(self.config.num.next()));
         }
     }
@@ -336,7 +456,12 @@ fn logged<'a>(pending: &Pending<'a>, shard: ShardId, config: ConfigNum) -> Vec<&
         Entry::Install { shard: of, since, part } if (*of, *since) == (shard, config) => {
             Some(&part.to)
         }
-        Entry::Install { .. } | Entry::Configure(_) | Entry::Discard { .. } => None,
+        Entry::Install { .. }
+        | Entry::Configure(_)
+        | Entry::TurnTo { .. }
+        | Entry::Release { .. }
+        | Entry::Decline { .. }
+        | Entry::Discard { .. } => None,
     };
     pending.iter().filter_map(reaches).collect()
 }
@@ -352,7 +477,10 @@ impl Debug for Message {
         match self {
             Self::Ask(num) => write!(f, "Ask({num})"),
             Self::Configuration(config) => write!(f, "Configuration({config:?})"),
-            Self::Offer { shard, since } => write!(f, "Offer({shard} {since})"),
+            Self::Offer { shard, since, servers } => {
+                write!(f, "Offer({shard} {since} at {servers:?})")
+            }
+            Self::Decline { shard, since } => write!(f, "Decline({shard} {since})"),
             Self::Want { shard, since, from } => write!(f, "Want({shard} {since} from {from:?})"),
             Self::Part { shard, since, part } => write!(f, "Part({shard} {since} {part:?})"),
             Self::Inspect => f.write_str("Inspect"),
@@ -366,6 +494,13 @@ impl Debug for Entry {
         match self {
             Self::Configure(config) => write!(f, "configure {config:?}"),
             Self::Install { shard, since, part } => write!(f, "install {shard} {since} {part:?}"),
+            Self::TurnTo { shard, since, servers } => {
+                write!(f, "turn to {servers:?} for {shard} {since}")
+            }
+            Self::Release { shard, since, from, asked_by } => {
+                write!(f, "release {shard} {since} from {from:?} to {asked_by}")
+            }
+            Self::Decline { shard, since } => write!(f, "decline {shard} {since}"),
             Self::Discard { shard, since } => write!(f, "discard {shard} {since}"),
         }
     }

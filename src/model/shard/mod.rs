@@ -36,6 +36,8 @@ pub struct Group {
     pub id: GroupId,
     /// How many shards there are in the cluster.
     pub shards: u16,
+    /// Its servers.
+    pub servers: Servers,
     /// The servers of the controller.
     pub controllers: Servers,
     /// How many bytes of a shard go into one message: keys and sessions that fit together, or one

@@ -17,11 +17,9 @@ pub enum Ownership {
     Absent,
     /// It owns the shard, and answers for it.
     Serving(Machine),
-    /// It owns the shard since configuration `since`, and takes it over from its former owner.
+    /// It owns the shard since configuration `since`, and takes it over from another group.
     Awaiting {
-        /// The former owner.
-        from: GroupId,
-        /// Its servers.
+        /// The servers that are asked for it: at first those of the former owner.
         servers: Servers,
         /// The configuration that said so.
         since: ConfigNum,
@@ -31,7 +29,7 @@ pub enum Ownership {
         place: Place,
     },
     /// Configuration `since` gave the shard to another group. What it held then is kept as it was,
-    /// until that group has all of it.
+    /// until that group has all of it or has declined it.
     Leaving {
         /// The new owner.
         to: GroupId,
@@ -41,7 +39,29 @@ pub enum Ownership {
         since: ConfigNum,
         /// What the shard holds.
         content: Machine,
+        /// Whether the move can still be taken back.
+        hold: Hold,
     },
+}
+
+/// The power of a former owner over a shard that it gives away.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Hold {
+    /// The new owner lacks a part: the next configuration may give the shard back, or to a third
+    /// group.
+    Kept,
+    /// The new owner may have all of it. If later configurations move the shard, this is the last
+    /// such move.
+    Released(Option<Later>),
+}
+
+/// A move of a shard while its former owner does not know yet what has become of the one before.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Later {
+    /// The configuration that moves it.
+    pub since: ConfigNum,
+    /// The servers of the group that owned it until then.
+    pub servers: Servers,
 }
 
 /// Which of them, without what lies inside.
@@ -58,7 +78,7 @@ pub enum Phase {
 }
 
 /// What may become of what, and when. Everything else is a bug.
-const MOVES: [(Phase, Phase); 6] = [
+const MOVES: [(Phase, Phase); 10] = [
     // The first configuration with groups gives every shard to one of them, empty.
     (Phase::Absent, Phase::Serving),
     // A configuration gives the shard to this group, which must wait for what it holds,
@@ -67,10 +87,18 @@ const MOVES: [(Phase, Phase); 6] = [
     (Phase::Awaiting, Phase::Awaiting),
     // to the last.
     (Phase::Awaiting, Phase::Serving),
-    // A configuration gives the shard to another group.
+    // A configuration gives it to another group before all of it is here.
+    (Phase::Awaiting, Phase::Absent),
+    // A configuration gives the shard to another group,
     (Phase::Serving, Phase::Leaving),
+    // which is about to get the last part; or another configuration, to a third group.
+    (Phase::Leaving, Phase::Leaving),
+    // A configuration gives it back before the last part is sent, or without the other's wanting it.
+    (Phase::Leaving, Phase::Serving),
     // The other group has all of it.
     (Phase::Leaving, Phase::Absent),
+    // The other group has all of it, and a later configuration gives it back.
+    (Phase::Leaving, Phase::Awaiting),
 ];
 
 impl Ownership {
@@ -108,11 +136,11 @@ impl Debug for Ownership {
         match self {
             Self::Absent => f.write_str("absent"),
             Self::Serving(machine) => write!(f, "serving {machine:?}"),
-            Self::Awaiting { from, servers: _, since, arrived, place } => {
-                write!(f, "awaiting from {from} since {since}: {arrived:?} up to {place:?}")
+            Self::Awaiting { servers, since, arrived, place } => {
+                write!(f, "awaiting from {servers:?} since {since}: {arrived:?} up to {place:?}")
             }
-            Self::Leaving { to, servers: _, since, content } => {
-                write!(f, "leaving to {to} since {since}: {content:?}")
+            Self::Leaving { to, servers: _, since, content, hold } => {
+                write!(f, "leaving to {to} since {since} {hold:?}: {content:?}")
             }
         }
     }

@@ -12,7 +12,8 @@ use im::OrdMap;
 use super::Group;
 use super::config::{Configuration, Servers};
 use super::content::{Part, Place};
-use super::ownership::Ownership;
+use super::migration::Said;
+use super::ownership::{Hold, Later, Ownership, Phase};
 use super::route::shard_of;
 use super::txn::{Contents, Transactions};
 use crate::kv::Machine;
@@ -39,6 +40,8 @@ pub struct Shards {
     pub transactions: Transactions,
     /// The shards that are not absent.
     shards: OrdMap<ShardId, Ownership>,
+    /// The last move by which each shard has come here whole, by its configuration.
+    received: OrdMap<ShardId, ConfigNum>,
 }
 
 impl Shards {
@@ -52,6 +55,7 @@ impl Shards {
             next: None,
             transactions: Transactions::default(),
             shards: OrdMap::new(),
+            received: OrdMap::new(),
         }
     }
 
@@ -72,26 +76,19 @@ impl Shards {
         self.next.as_ref()
     }
 
-    /// Whether all that the configuration gives to the group is there. Only then does it take the
-    /// next one: what it has to hand on it must have.
+    /// Whether a shard has come here whole by the move of this configuration, or by a later one.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
-        !self.iter().any(|(_, ownership)| matches!(ownership, Ownership::Awaiting { .. }))
+    pub fn has_received(&self, shard: ShardId, since: ConfigNum) -> bool {
+        self.received.get(&shard).is_some_and(|received| *received >= since)
     }
 
-    /// Whether the group can take this configuration now. A shard that comes back waits until it
-    /// has left.
+    /// Whether the group can take this configuration now. It waits for no shard: one that is on its
+    /// way, to it or from it, goes where the later configurations say.
     #[must_use]
     pub fn is_ready_for(&self, next: &Configuration) -> bool {
-        let leaving = |(shard, ownership): (ShardId, &Ownership)| {
-            matches!(ownership, Ownership::Leaving { .. })
-                && next.assignment.owner(shard) == Some(self.group)
-        };
         next.num == self.config.num.next()
             && self.next.is_none()
             && next.assignment.len() == self.config.assignment.len()
-            && self.is_settled()
-            && !self.iter().any(leaving)
     }
 
     /// How a request stands before it is logged.
@@ -133,7 +130,7 @@ impl Shards {
             && !self.must_wait_with(&next)
         {
             self.next = None;
-            self.configure(&next);
+            self.configure(group, &next, &mut out.said);
             self.drop_fences();
             self.refuse_attempts(next.num, out);
             self.ask_for_what_comes(group, &[], &mut out.said);
@@ -166,38 +163,71 @@ impl Shards {
         }
     }
 
-    /// Takes the next configuration.
-    pub(super) fn configure(&mut self, next: &Arc<Configuration>) {
+    /// Takes the next configuration. A shard that was to go to another group than it says now is
+    /// offered: the new owner would ask that group.
+    pub(super) fn configure(&mut self, group: &Group, next: &Arc<Configuration>, said: &mut Said) {
         let before = std::mem::replace(&mut self.config, Arc::clone(next));
         for (shard, owner) in next.assignment.iter() {
-            let (was, is) = (before.assignment.owner(shard), owner);
-            if was == is {
+            if before.assignment.owner(shard) == owner {
                 continue;
             }
-            if is == Some(self.group) {
-                let ownership = match was {
-                    None => Ownership::Serving(Machine::within(self.limits)),
-                    Some(from) => Ownership::Awaiting {
-                        from,
-                        servers: servers(&before, from),
-                        since: next.num,
-                        arrived: Machine::within(self.limits),
-                        place: Place::START,
-                    },
-                };
-                self.set(shard, ownership);
-            } else if was == Some(self.group)
-                && let Some(to) = is
-                && let Ownership::Serving(content) = self.ownership(shard)
-            {
-                let leaving = Ownership::Leaving {
-                    to,
-                    servers: servers(next, to),
-                    since: next.num,
-                    content: content.clone(),
-                };
-                self.set(shard, leaving);
+            let was = self.ownership(shard).clone();
+            let was_leaving = was.phase() == Phase::Leaving;
+            if let Some(is) = self.reassigned(shard, was, &before) {
+                self.set(shard, is);
+                if was_leaving {
+                    self.offer(group, shard, said);
+                }
             }
+        }
+    }
+
+    /// What the group has to do with a shard whose owner the configuration has changed, if that is
+    /// something else than before.
+    fn reassigned(
+        &self,
+        shard: ShardId,
+        was: Ownership,
+        before: &Configuration,
+    ) -> Option<Ownership> {
+        let since = self.config.num;
+        let owns = self.config.assignment.owner(shard) == Some(self.group);
+        let former = before.assignment.owner(shard);
+        match was {
+            Ownership::Absent if owns => Some(match former {
+                None => Ownership::Serving(Machine::within(self.limits)),
+                Some(former) => self.awaited(servers(before, former), since),
+            }),
+            Ownership::Absent => None,
+            // The group that has the shard sends it to the next owner.
+            Ownership::Awaiting { .. } => Some(Ownership::Absent),
+            Ownership::Serving(content) | Ownership::Leaving { content, hold: Hold::Kept, .. } => {
+                Some(self.directed(shard, since, content))
+            }
+            Ownership::Leaving { to, servers: theirs, since: left, content, hold: _ } => {
+                let servers = former.map(|former| servers(before, former));
+                let later = servers.map(|servers| Later { since, servers });
+                let hold = Hold::Released(later);
+                Some(Ownership::Leaving { to, servers: theirs, since: left, content, hold })
+            }
+        }
+    }
+
+    /// A shard of which nothing has arrived.
+    fn awaited(&self, servers: Servers, since: ConfigNum) -> Ownership {
+        let arrived = Machine::within(self.limits);
+        Ownership::Awaiting { servers, since, arrived, place: Place::START }
+    }
+
+    /// A shard that is here, when the configuration gives it to another group since `since`, or to
+    /// this one.
+    fn directed(&self, shard: ShardId, since: ConfigNum, content: Machine) -> Ownership {
+        match self.config.assignment.owner(shard) {
+            Some(to) if to != self.group => {
+                let servers = servers(&self.config, to);
+                Ownership::Leaving { to, servers, since, content, hold: Hold::Kept }
+            }
+            Some(_) | None => Ownership::Serving(content),
         }
     }
 
@@ -209,30 +239,88 @@ impl Shards {
         config: ConfigNum,
         part: &Part,
     ) -> Option<Servers> {
-        let Ownership::Awaiting { from, servers, since, arrived, place } = self.ownership(shard)
-        else {
+        let Ownership::Awaiting { servers, since, arrived, place } = self.ownership(shard) else {
             return None;
         };
         if *since != config || *place != part.from {
             return None;
         }
-        let (from, servers, since) = (*from, servers.clone(), *since);
+        let (servers, since) = (servers.clone(), *since);
         let mut arrived = arrived.clone();
         part.install(&mut arrived);
         let ownership = if part.to == Place::End {
+            self.received.insert(shard, since);
             Ownership::Serving(arrived)
         } else {
             let (servers, place) = (servers.clone(), part.to.clone());
-            Ownership::Awaiting { from, servers, since, arrived, place }
+            Ownership::Awaiting { servers, since, arrived, place }
         };
         self.set(shard, ownership);
         Some(servers)
     }
 
-    /// Lets go of a shard that its new owner has.
+    /// Asks other servers than before for a shard that is awaited. Returns whether it is.
+    pub(super) fn turn_to(&mut self, shard: ShardId, config: ConfigNum, to: &Servers) -> bool {
+        match self.ownership(shard).clone() {
+            Ownership::Awaiting { since, arrived, place, .. } if since == config => {
+                let servers = to.clone();
+                self.set(shard, Ownership::Awaiting { servers, since, arrived, place });
+                true
+            }
+            Ownership::Absent
+            | Ownership::Serving(_)
+            | Ownership::Awaiting { .. }
+            | Ownership::Leaving { .. } => false,
+        }
+    }
+
+    /// Allows the new owner to have the last part of a shard. Returns the content, if it was not
+    /// allowed before.
+    pub(super) fn release(&mut self, shard: ShardId, config: ConfigNum) -> Option<&Machine> {
+        match self.ownership(shard).clone() {
+            Ownership::Leaving { to, servers, since, content, hold: Hold::Kept }
+                if since == config =>
+            {
+                let hold = Hold::Released(None);
+                self.set(shard, Ownership::Leaving { to, servers, since, content, hold });
+                self.ownership(shard).machine()
+            }
+            Ownership::Absent
+            | Ownership::Serving(_)
+            | Ownership::Awaiting { .. }
+            | Ownership::Leaving { .. } => None,
+        }
+    }
+
+    /// Lets go of a shard that its new owner has. If a later configuration has given it back, it is
+    /// awaited.
     pub(super) fn discard(&mut self, shard: ShardId, config: ConfigNum) {
-        if matches!(self.ownership(shard), Ownership::Leaving { since, .. } if *since == config) {
-            self.set(shard, Ownership::Absent);
+        if let Ownership::Leaving { since, hold: Hold::Released(later), .. } = self.ownership(shard)
+            && *since == config
+        {
+            let owns = self.config.assignment.owner(shard) == Some(self.group);
+            let next = match later.clone() {
+                Some(Later { since, servers }) if owns => self.awaited(servers, since),
+                Some(_) | None => Ownership::Absent,
+            };
+            self.set(shard, next);
+        }
+    }
+
+    /// Directs a shard that the other group has declined to its owner by a later configuration.
+    /// Returns whether there is such a shard.
+    pub(super) fn redirect(&mut self, shard: ShardId, config: ConfigNum) -> bool {
+        match self.ownership(shard).clone() {
+            Ownership::Leaving { since, content, hold: Hold::Released(Some(later)), .. }
+                if since == config =>
+            {
+                self.set(shard, self.directed(shard, later.since, content));
+                true
+            }
+            Ownership::Absent
+            | Ownership::Serving(_)
+            | Ownership::Awaiting { .. }
+            | Ownership::Leaving { .. } => false,
         }
     }
 

@@ -24,11 +24,11 @@ use crate::raft::{self, Outcome, Role, Rpc};
 use crate::replica::{Answer, Machine, Message, Replica};
 use crate::shard::config::Configuration;
 use crate::shard::migration;
-use crate::shard::ownership::Ownership;
+use crate::shard::ownership::{Hold, Ownership};
 use crate::shard::store::Shards;
 use crate::shard::txn;
 use crate::shard::txn::coordinator::Stage;
-use crate::types::{GroupId, NodeId};
+use crate::types::{ConfigNum, GroupId, NodeId};
 use crate::violation::Violation;
 
 /// The promise that a message taken to be dead has no effect.
@@ -154,15 +154,19 @@ pub fn is_dead(host: &HostState, src: Id, message: &Message) -> bool {
     }
 }
 
-/// Configurations are taken in order, and while a shard is on its way none is taken.
+/// Configurations are taken in order. A group that has reached the one that moves a shard has the
+/// shard for its new owner, or awaits it, or will as soon as an earlier move of it is settled.
 fn migration_is_dead(shards: &Shards, message: &migration::Message) -> bool {
     let reached = shards.config.num;
     match message {
         migration::Message::Configuration(config) => config.num <= reached,
-        // The group no longer has what is wanted.
-        migration::Message::Want { shard, since, .. } => {
+        // The group no longer has what is wanted, or declined.
+        migration::Message::Want { shard, since, .. }
+        | migration::Message::Decline { shard, since } => {
             let leaving = match shards.ownership(*shard) {
-                Ownership::Leaving { since: config, .. } => config == since,
+                Ownership::Leaving { since: config, hold, .. } => {
+                    config == since || is_later(hold, *since)
+                }
                 Ownership::Absent | Ownership::Serving(_) | Ownership::Awaiting { .. } => false,
             };
             reached >= *since && !leaving
@@ -173,13 +177,22 @@ fn migration_is_dead(shards: &Shards, message: &migration::Message) -> bool {
                 Ownership::Awaiting { since: config, place, .. } => {
                     config == since && *place <= part.from
                 }
-                Ownership::Absent | Ownership::Serving(_) | Ownership::Leaving { .. } => false,
+                Ownership::Leaving { hold, .. } => is_later(hold, *since),
+                Ownership::Absent | Ownership::Serving(_) => false,
             };
             reached >= *since && !wanted
         }
         migration::Message::Ask(_) | migration::Message::Holdings(_) => true,
         // They are answered at any time.
         migration::Message::Offer { .. } | migration::Message::Inspect => false,
+    }
+}
+
+/// Whether this is the move that follows when it is known what has become of the one before.
+fn is_later(hold: &Hold, since: ConfigNum) -> bool {
+    match hold {
+        Hold::Released(Some(later)) => later.since == since,
+        Hold::Kept | Hold::Released(None) => false,
     }
 }
 

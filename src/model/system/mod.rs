@@ -310,8 +310,9 @@ impl Sharding {
             None => (Kind::Controller { shards: self.shards }, controllers.iter().collect()),
             Some((group, servers)) => {
                 let (shards, part_bytes) = (self.shards, self.part_bytes);
-                let group = Group { id: group, shards, controllers, part_bytes };
-                (Kind::Group(group), servers.iter().collect())
+                let members = servers.iter().collect();
+                let group = Group { id: group, shards, servers, controllers, part_bytes };
+                (Kind::Group(group), members)
             }
         }
     }

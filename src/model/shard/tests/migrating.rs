@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::machine::Applied;
 use crate::replica::{self, Answer, Standing};
 use crate::shard::Group;
-use crate::shard::config::Configuration;
+use crate::shard::config::{Configuration, Servers};
 use crate::shard::content::{Part, Place};
 use crate::shard::migration::{Entry, Message, Response, Said};
 use crate::shard::ownership::{Ownership, Phase};
@@ -22,14 +22,19 @@ const SERVERS: [NodeId; 2] = [NodeId(1), NodeId(2)];
 const KEY: &str = "k";
 const SHARD: ShardId = ShardId(1);
 
+fn servers(group: u16) -> Servers {
+    [SERVERS[usize::from(group) - 1]].into_iter().collect()
+}
+
 fn setup(group: u16) -> Group {
     let controllers = [CONTROLLER].into_iter().collect();
-    Group { id: GroupId(group), shards: 2, controllers, part_bytes: usize::MAX }
+    let servers = servers(group);
+    Group { id: GroupId(group), shards: 2, servers, controllers, part_bytes: usize::MAX }
 }
 
 /// Configurations 0 to 2: nothing, a shard for each group, both for the first.
 fn configurations() -> [Arc<Configuration>; 3] {
-    let group = |i: u16| (GroupId(i), [SERVERS[usize::from(i) - 1]].into_iter().collect());
+    let group = |i: u16| (GroupId(i), servers(i));
     let none = Configuration::initial(2);
     let one = none.join(&[group(1), group(2)].into()).expect("two groups");
     let two = one.move_shard(SHARD, GroupId(1)).expect("a move");
@@ -94,17 +99,25 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
     let [_, _, two] = configurations();
     let said = configure(&mut first, 1, &two);
     let want = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::START };
-    assert_eq!(said, [(SERVERS[1], want.clone())], "it asks the former owner, and nobody else");
+    let asks = [(SERVERS[1], want.clone()), (CONTROLLER, Message::Ask(ConfigNum(3)))];
+    assert_eq!(said, asks, "it asks the former owner, and for what comes next");
     assert_eq!(first.standing(&append(2)), Standing::NotYet);
     let to_second = |second: &Shards, message| second.respond(&setup(2), SERVERS[0], message, &[]);
     assert_eq!(to_second(&second, want.clone()), Response::Ignore, "it is early");
     configure(&mut second, 2, &two);
-    let Response::Answer(Message::Part { shard, since, part }) = to_second(&second, want.clone())
+    let Response::Log(release @ Entry::Release { .. }, None) = to_second(&second, want.clone())
     else {
-        panic!("a part");
+        panic!("it is the last part");
     };
+    let said = apply(&mut second, &setup(2), &release);
+    let [(to, Message::Part { shard, since, part })] = &said[..] else { panic!("a part") };
+    let (shard, since) = (*shard, *since);
+    assert_eq!(*to, SERVERS[0], "the server that asked");
+    assert_eq!(apply(&mut second, &setup(2), &release), [], "a repetition has nothing to say");
+    let again = Message::Part { shard, since, part: part.clone() };
+    assert_eq!(to_second(&second, want.clone()), Response::Answer(again));
     let entry = Entry::Install { shard, since, part: part.clone() };
-    let message = Message::Part { shard, since, part };
+    let message = Message::Part { shard, since, part: part.clone() };
     let stranger = first.respond(&setup(1), NodeId(7), message.clone(), &[]);
     assert_eq!(stranger, Response::Ignore);
     assert_eq!(
@@ -113,7 +126,7 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
     );
     let said = apply(&mut first, &setup(1), &entry);
     let end = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::End };
-    assert_eq!(said, [(SERVERS[1], end.clone()), (CONTROLLER, Message::Ask(ConfigNum(3)))]);
+    assert_eq!(said, [(SERVERS[1], end.clone())]);
     assert!(matches!(first.standing(&append(1)), Standing::Done(_)), "it knows what was done");
     assert!(matches!(first.apply(&append(2)), Some(Answer::Done(_))));
     let after = first.clone();
@@ -130,7 +143,7 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
 fn an_offer_is_answered_with_how_far_the_shard_has_come() {
     let [mut first, _] = settled();
     let [_, _, two] = configurations();
-    let offer = || Message::Offer { shard: SHARD, since: ConfigNum(2) };
+    let offer = || Message::Offer { shard: SHARD, since: ConfigNum(2), servers: servers(2) };
     assert_eq!(first.respond(&setup(1), SERVERS[1], offer(), &[]), Response::Ignore, "it is early");
     configure(&mut first, 1, &two);
     let want = |from| Response::Answer(Message::Want { shard: SHARD, since: ConfigNum(2), from });
@@ -159,7 +172,10 @@ fn configurations_are_taken_in_order_from_the_controller() {
     assert_eq!(hears(&first, CONTROLLER, &other.into()), Response::Ignore, "of another cluster");
     configure(&mut first, 1, &two);
     let three = two.move_shard(SHARD, GroupId(2)).expect("a move");
-    assert_eq!(hears(&first, CONTROLLER, &three.into()), Response::Ignore, "a shard is on its way");
+    let three = Arc::new(three);
+    let entry = Entry::Configure(three.clone());
+    let response = hears(&first, CONTROLLER, &three);
+    assert_eq!(response, Response::Log(entry, None), "though a shard is on its way");
 }
 
 #[test]
@@ -172,9 +188,10 @@ fn phases_follow_each_other_as_the_table_says() {
     let (awaiting, leaving) = (first.ownership(SHARD), second.ownership(SHARD));
     assert_eq!((awaiting.phase(), leaving.phase()), (Phase::Awaiting, Phase::Leaving));
     assert!(awaiting.may_become(&Ownership::Serving(Default::default())));
-    assert!(!awaiting.may_become(&Ownership::Absent) && !awaiting.may_become(leaving));
-    assert!(leaving.may_become(&Ownership::Absent));
-    assert!(!leaving.may_become(&Ownership::Serving(Default::default())));
+    assert!(awaiting.may_become(&Ownership::Absent) && !awaiting.may_become(leaving));
+    assert!(leaving.may_become(&Ownership::Absent) && leaving.may_become(awaiting));
+    assert!(leaving.may_become(&Ownership::Serving(Default::default())));
+    assert!(!Ownership::Absent.may_become(leaving));
 }
 
 /// While a part is replicated the next one comes, and no more than that; that all is there the
@@ -192,10 +209,13 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     let mut parts = Vec::new();
     let mut from = Place::START;
     while from != Place::End {
-        let Response::Answer(Message::Part { part, .. }) =
-            second.respond(&small(2), SERVERS[0], want(from), &[])
-        else {
-            panic!("a part")
+        let part = match second.respond(&small(2), SERVERS[0], want(from), &[]) {
+            Response::Answer(Message::Part { part, .. }) => part,
+            Response::Log(release, None) => match &apply(&mut second, &small(2), &release)[..] {
+                [(_, Message::Part { part, .. })] => part.clone(),
+                said => panic!("{said:?}"),
+            },
+            other => panic!("{other:?}"),
         };
         from = part.to.clone();
         parts.push(Entry::Install { shard: SHARD, since: ConfigNum(2), part });
@@ -207,7 +227,7 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     };
     let to = |entry: &Entry| match entry {
         Entry::Install { part, .. } => part.to.clone(),
-        Entry::Configure(_) | Entry::Discard { .. } => panic!("a part"),
+        entry => panic!("{entry:?} is no part"),
     };
     let logs = |entry: &Entry, answer| Response::Log(entry.clone(), answer);
 
@@ -216,8 +236,11 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     assert_eq!(hears(&first, key, &[key]), Response::Ignore, "it is logged");
     assert_eq!(hears(&first, session, &[key]), logs(session, None), "two are enough");
     let again = of_shards(first.say_again(&small(1), &[key]));
-    assert_eq!(again, [(SERVERS[1], want(to(key)))], "it asks for what is not logged");
-    assert_eq!(first.say_again(&small(1), &[key, session]), [], "two are enough");
+    let next = (CONTROLLER, Message::Ask(ConfigNum(3)));
+    let asks = [(SERVERS[1], want(to(key))), next.clone()];
+    assert_eq!(again, asks, "it asks for what is not logged");
+    let again = |pending: &[&Entry]| of_shards(first.say_again(&small(1), pending));
+    assert_eq!(again(&[key, session]), [next.clone()], "two are enough");
     assert_eq!(hears(&first, end, &[key, session]), Response::Ignore, "two are enough");
 
     assert!(apply(&mut first, &small(1), key).is_empty());
@@ -230,6 +253,6 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     assert_eq!(hears(&first, end, &[session]), logs(end, None));
     apply(&mut first, &small(1), session);
     assert_eq!(ahead(&first, 1, &[end]), [], "not before it is applied");
-    assert_eq!(first.say_again(&small(1), &[end]), []);
+    assert_eq!(of_shards(first.say_again(&small(1), &[end])), [next]);
     assert_eq!(apply(&mut first, &small(1), end)[0], (SERVERS[1], want(Place::End)));
 }

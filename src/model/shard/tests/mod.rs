@@ -10,6 +10,7 @@ mod changes;
 mod content;
 mod controller;
 mod migrating;
+mod overtaking;
 mod rebalancing;
 mod sequences;
 
