@@ -66,6 +66,15 @@ fn install(content: &kv::Machine) -> Command {
     })
 }
 
+fn release() -> Command {
+    Command::Migration(migration::Entry::Release {
+        shard: SHARD,
+        since: ConfigNum(2),
+        from: Place::START,
+        asked_by: NodeId(NEW.0),
+    })
+}
+
 fn discard() -> Command {
     Command::Migration(migration::Entry::Discard { shard: SHARD, since: ConfigNum(2) })
 }
@@ -86,7 +95,7 @@ fn log(commands: impl IntoIterator<Item = Command>) -> Log<Command> {
 /// What the former owner has carried out before it gave the shard away, and lets go of it.
 fn former(before: &[&Recorded]) -> Log<Command> {
     let before = before.iter().map(|recorded| request(recorded));
-    log([configure(0)].into_iter().chain(before).chain([configure(1), discard()]))
+    log([configure(0)].into_iter().chain(before).chain([configure(1), release(), discard()]))
 }
 
 /// What the new owner has got, and carried out since.
@@ -169,7 +178,7 @@ fn what_is_not_settled_is_told_apart() {
         moves::settled(latest, &replays(&former, &new))
     };
     let configured = [configure(0), configure(1)];
-    let given = [&configured[..], &[discard()]].concat();
+    let given = [&configured[..], &[release(), discard()]].concat();
     let taken = [&configured[..], &[install(&kv::Machine::default())]].concat();
     assert_eq!(unsettled(&given, &taken), Ok(()));
     let behind = Unsettled::Behind(FORMER, ConfigNum(1));
