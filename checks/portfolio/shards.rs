@@ -340,7 +340,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::REQUEST_OVERTAKEN,
             shard_goals::ASKED_IN_TWO_GROUPS,
         ],
-        unique_states: 4_766_974,
+        unique_states: 11_444_366,
     },
     Check {
         name: "crash-to-three-full",

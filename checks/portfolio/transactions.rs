@@ -306,7 +306,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::KEPT_BACK,
             shard_goals::SHARD_RETURNED,
         ],
-        unique_states: 4_894_886,
+        unique_states: 15_209_474,
     },
     Check {
         name: "txn-move-of-three",

@@ -25,7 +25,7 @@ use crate::wire;
 
 /// The version of the messages, and of the limits that decide what comes of them. Servers and
 /// clients of different versions do not hear each other.
-pub const SCHEMA: u8 = 6;
+pub const SCHEMA: u8 = 7;
 
 /// How many entries a leader without a disk has under way to a follower before it waits for an
 /// answer. With a disk it is one request at a time: while that is synced the next ones gather, and

@@ -83,6 +83,7 @@ fn kind(message: &Message) -> Vec<u8> {
             migration::Message::Ask(_) => 9,
             migration::Message::Configuration(_) => 10,
             migration::Message::Offer { .. } => 11,
+            migration::Message::Decline { .. } => 36,
             migration::Message::Want { .. } => 12,
             migration::Message::Part { .. } => 13,
             migration::Message::Inspect => 14,
@@ -111,6 +112,9 @@ fn kind_of_entry(entry: &Entry<Command>) -> u8 {
         Payload::Command(Command::Migration(entry)) => match entry {
             migration::Entry::Configure(_) => 24,
             migration::Entry::Install { .. } => 25,
+            migration::Entry::TurnTo { .. } => 37,
+            migration::Entry::Release { .. } => 38,
+            migration::Entry::Decline { .. } => 39,
             migration::Entry::Discard { .. } => 26,
         },
         Payload::Command(Command::Transaction(entry)) => match **entry {
@@ -127,7 +131,7 @@ fn kind_of_entry(entry: &Entry<Command>) -> u8 {
 #[test]
 fn every_kind_of_message_and_entry_has_the_size_of_its_encoding() {
     let mut g = Gen::new(10);
-    let mut open: BTreeSet<u8> = (0..36).collect();
+    let mut open: BTreeSet<u8> = (0..40).collect();
     for _ in 0..100_000 {
         let message = draw::message(&mut g);
         assert_eq!(size::of(&message), encoded(&message), "{message:?}");

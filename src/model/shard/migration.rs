@@ -8,19 +8,19 @@
 //! 2. The new owner says how far it has the shard ([`Message::Want`]), and the former one sends the
 //!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). While a part is
 //!    replicated the next is on its way. When the last is applied the shard is served.
-//! 3. Before the former owner sends the last part it logs that the new one may have all of the shard
-//!    ([`Entry::Release`]).
+//! 3. Before the former owner sends the last part it logs that the new one may have all of the
+//!    shard ([`Entry::Release`]).
 //! 4. The new owner says that it wants nothing more, and the former one logs that it may forget the
 //!    shard ([`Entry::Discard`]).
 //!
-//! No group waits for another before it takes the next configuration, so a group that is down delays
-//! only the shards that it has, or may have. Of a shard that is on its way:
+//! No group waits for another before it takes the next configuration, so a group that is down
+//! delays only the shards that it has, or may have. Of a shard that is on its way:
 //!
 //! - The new owner drops what it has of the shard if a later configuration moves it on.
 //! - The former owner directs the shard to its latest owner, perhaps to itself, as long as it has
-//!   not released it. Once it has, only the new owner knows whether it has all of the shard. If not,
-//!   and if a later configuration moved it, it declines the offer ([`Message::Decline`]), and the
-//!   former owner logs that ([`Entry::Decline`]).
+//!   not released it. Once it has, only the new owner knows whether it has all of the shard. If
+//!   not, and if a later configuration moved it, it declines the offer ([`Message::Decline`]), and
+//!   the former owner logs that ([`Entry::Decline`]).
 //! - A group that is offered a shard by others than the former owner turns to them
 //!   ([`Entry::TurnTo`]).
 //!

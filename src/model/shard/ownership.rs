@@ -93,7 +93,7 @@ const MOVES: [(Phase, Phase); 10] = [
     (Phase::Serving, Phase::Leaving),
     // which is about to get the last part; or another configuration, to a third group.
     (Phase::Leaving, Phase::Leaving),
-    // A configuration gives it back before the last part is sent, or without the other's wanting it.
+    // A configuration gives it back before the last part is released; or the other declines it.
     (Phase::Leaving, Phase::Serving),
     // The other group has all of it.
     (Phase::Leaving, Phase::Absent),
