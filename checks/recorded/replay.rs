@@ -173,8 +173,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Notes what has begun to be served by an entry just applied: a shard whose last part has come,
-    /// or what a configuration gives to this group and no other has.
+    /// Notes what has begun to be served by an entry just applied: a shard whose last part has
+    /// come, or what a configuration gives to this group and no other has.
     fn note_begun(&mut self, command: &Command) {
         let Some(shards) = self.machine.shards() else { return };
         for (shard, ownership) in shards.iter() {

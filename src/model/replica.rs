@@ -372,8 +372,8 @@ impl Replica {
     }
 
     /// Applies the entries that are committed and not yet applied, in order. The leader of an
-    /// entry's own term has taken its request, and answers it. Gives whether a shard has arrived, or
-    /// another configuration says which do.
+    /// entry's own term has taken its request, and answers it. Gives whether a shard has arrived,
+    /// or another configuration says which do.
     fn apply_committed(&mut self, setup: &Setup, fx: &mut Effects) -> bool {
         let leads = self.raft.is_leader();
         let answers = |term| leads && term == self.raft.term();
