@@ -1,14 +1,14 @@
 //! Hearing: from which servers the controller has heard lately, and so which groups it gives shards
 //! to.
 //!
-//! A group whose servers are down cannot take a shard, and no group serves the shard from the
-//! moment that its former owner adopts the configuration. So the controller's leader refuses a
-//! change that gives a shard to a *silent* group, one of whose servers none was heard lately, unless
-//! the administrator forces the change. A group that is starting is heard as soon as it has a
-//! leader.
+//! A group whose servers are down cannot take a shard, and no group serves the shard once its
+//! former owner has adopted the configuration that gives it away. A group is *silent* if none of its
+//! servers was heard lately. The controller's leader refuses a change that gives a shard to a silent
+//! group, unless the administrator forces the change. A group that is starting is heard as soon as
+//! it has a leader.
 //!
-//! Hearing decides about admission only. What is logged is carried out, whoever is heard by then,
-//! so all replicas of the controller agree.
+//! Hearing decides about admission only. What is logged is carried out, whichever servers are heard
+//! by then, so all replicas of the controller agree.
 
 use super::{Command, Replica, Said};
 use crate::message::Message;
