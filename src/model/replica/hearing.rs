@@ -2,10 +2,10 @@
 //! to.
 //!
 //! A group whose servers are down cannot take a shard, and no group serves the shard once its
-//! former owner has adopted the configuration that gives it away. A group is *silent* if none of its
-//! servers was heard lately. The controller's leader refuses a change that gives a shard to a silent
-//! group, unless the administrator forces the change. A group that is starting is heard as soon as
-//! it has a leader.
+//! former owner has adopted the configuration that gives it away. A group is *silent* if none of
+//! its servers was heard lately. The controller's leader refuses a change that gives a shard to a
+//! silent group, unless the administrator forces the change. A group that is starting is heard as
+//! soon as it has a leader.
 //!
 //! Hearing decides about admission only. What is logged is carried out, whichever servers are heard
 //! by then, so all replicas of the controller agree.
