@@ -45,14 +45,14 @@ fn what_was_given_to_a_group_that_is_down_comes_back() {
     keys().iter().for_each(|key| put(&config, key, "first"));
 
     for shard in ["0", "1"] {
-        config.admin(&["join", "3"]);
-        config.admin(&["move", shard, "3"]);
+        config.admin(&["join", "3", "--force"]);
+        config.admin(&["move", shard, "3", "--force"]);
         config.admin(&["move", shard, "1"]);
         config.admin(&["leave", "3"]);
         serves_all(&config, "first", "first");
     }
     // It starts after all, and learns that there is nothing for it.
-    config.admin(&["join", "3"]);
+    config.admin(&["join", "3", "--force"]);
     config.admin(&["leave", "3"]);
     let third = config.serve(3, true);
     config.admin(&["join", "3"]);

@@ -91,7 +91,7 @@ impl Site {
     fn change(&self, change: Change) {
         let mut administrator = Administrator::administer(&self.cluster).unwrap();
         let session = administrator.open();
-        let outcome = administrator.call(session, change, PATIENCE).unwrap();
+        let outcome = administrator.insist(session, &change.into(), PATIENCE).unwrap();
         assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
     }
 

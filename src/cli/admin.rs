@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use model::shard::config::Configuration;
-use model::shard::controller::{Change, Outcome};
+use model::shard::controller::{Change, Order, Outcome};
 use model::types::{ConfigNum, GroupId, ShardId};
 use runtime::client::{self, Administrator, SessionId};
 use runtime::cluster::{Cluster, Sharding};
@@ -38,9 +38,12 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
   shardwright admin join 3            group 3 of the configuration file takes its share
   shardwright admin leave 1 2         groups 1 and 2 leave their shards to the others
   shardwright admin move 5 3          shard 5 goes to group 3, until the next join or leave
+  shardwright admin move 5 3 --force  the same, even if group 3 is down at the moment
   shardwright admin query 7           what was so in configuration 7
 
-Clients go on meanwhile: what moves is not answered until it has arrived, the rest always.")]
+Clients go on meanwhile: what moves is not answered until it has arrived, the rest always. A group
+gets shards only if it has answered the controller lately: until --timeout is over the command waits
+for it. With --force it gets them at once, and no group serves them before it is up.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -55,12 +58,18 @@ enum Command {
         /// The groups
         #[arg(required = true, value_name = "GROUP", value_parser = numbered::<u16>("g"))]
         groups: Vec<u16>,
+        /// Give shards also to groups that have not answered the controller lately
+        #[arg(long)]
+        force: bool,
     },
     /// Let groups leave, all at once; the others take their shards
     Leave {
         /// The groups
         #[arg(required = true, value_name = "GROUP", value_parser = numbered::<u16>("g"))]
         groups: Vec<u16>,
+        /// Give the shards also to groups that have not answered the controller lately
+        #[arg(long)]
+        force: bool,
     },
     /// Give a shard to a group. It stays there until the next join or leave
     Move {
@@ -70,6 +79,9 @@ enum Command {
         /// The group
         #[arg(value_parser = numbered::<u16>("g"))]
         group: u16,
+        /// Give it the shard also if it has not answered the controller lately
+        #[arg(long)]
+        force: bool,
     },
     /// Print a configuration as JSON
     Query {
@@ -118,7 +130,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let mut console = Console::connect(&cluster, arguments.target.patience())?;
     match &arguments.command {
-        Command::Join { groups } => {
+        Command::Join { groups, force } => {
             let configured = cluster.sharding.as_ref().map(Sharding::groups).unwrap_or_default();
             let mut joining = BTreeMap::new();
             for group in groups.iter().copied().map(GroupId) {
@@ -128,14 +140,14 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                 })?;
                 joining.insert(group, servers.clone());
             }
-            told(console.change(Change::Join(joining))?);
+            told(console.change(Change::Join(joining), *force)?);
         }
-        Command::Leave { groups } => {
+        Command::Leave { groups, force } => {
             let leaving: BTreeSet<_> = groups.iter().copied().map(GroupId).collect();
-            told(console.change(Change::Leave(leaving))?);
+            told(console.change(Change::Leave(leaving), *force)?);
         }
-        Command::Move { shard, group } => {
-            told(console.change(Change::Move(ShardId(*shard), GroupId(*group)))?);
+        Command::Move { shard, group, force } => {
+            told(console.change(Change::Move(ShardId(*shard), GroupId(*group)), *force)?);
         }
         Command::Query { num } => {
             let config = console.query(num.map(ConfigNum))?;
@@ -210,29 +222,35 @@ impl Console {
         &mut self,
         num: Option<ConfigNum>,
     ) -> Result<Arc<Configuration>, Box<dyn Error>> {
-        match self.call(Change::Query(num))? {
+        match self.call(&Change::Query(num).into())? {
             Outcome::Configuration(config) => Ok(config),
             Outcome::Changed(_) | Outcome::Refused(_) => Err("the controller is confused".into()),
         }
     }
 
-    /// Makes a change, and gives the number of the configuration that it makes.
-    pub(super) fn change(&mut self, change: Change) -> Result<ConfigNum, Box<dyn Error>> {
-        match self.call(change)? {
+    /// Makes a change, by force if so, and gives the number of the configuration that it makes.
+    pub(super) fn change(
+        &mut self,
+        change: Change,
+        force: bool,
+    ) -> Result<ConfigNum, Box<dyn Error>> {
+        match self.call(&Order { change, force })? {
             Outcome::Changed(num) => Ok(num),
             Outcome::Refused(refusal) => Err(format!("nothing was changed: {refusal}").into()),
             Outcome::Configuration(_) => Err("the controller is confused".into()),
         }
     }
 
-    fn call(&mut self, change: Change) -> Result<Outcome, Box<dyn Error>> {
-        match self.client.call(self.session, change, self.patience)? {
+    fn call(&mut self, order: &Order) -> Result<Outcome, Box<dyn Error>> {
+        match self.client.insist(self.session, order, self.patience)? {
             client::Outcome::Done(outcome) => Ok(outcome),
             client::Outcome::NotDone(why) => Err(format!("nothing was changed: {why}").into()),
             client::Outcome::Unknown => {
-                Err("no answer in time: it may or may not have been done; is a majority of the \
-                 controller up?"
-                    .into())
+                let doubt = "no answer in time: it may or may not have been done";
+                Err(match self.client.refusal(self.session) {
+                    Some(why) => format!("{doubt}; the last answer was that {why}").into(),
+                    None => format!("{doubt}; is a majority of the controller up?").into(),
+                })
             }
         }
     }

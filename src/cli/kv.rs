@@ -196,7 +196,9 @@ fn tell(outcome: &Outcome) -> Exit {
             complain(format!("nothing was changed: over the limit of {MAX_VALUE_BYTES} bytes"));
             Exit::Failed
         }
-        Outcome::NotDone(why @ (NotTaken::Overloaded | NotTaken::DiskFull)) => {
+        Outcome::NotDone(
+            why @ (NotTaken::Overloaded | NotTaken::DiskFull | NotTaken::Silent(_)),
+        ) => {
             complain(format!("nothing was changed: {why}"));
             Exit::Failed
         }

@@ -184,6 +184,7 @@ fn obstacle(why: NotTaken) -> &'static str {
         NotTaken::TooLarge => "too_large",
         NotTaken::Overloaded => "overloaded",
         NotTaken::DiskFull => "disk_full",
+        NotTaken::Silent(_) => "silent_group",
     }
 }
 

@@ -139,7 +139,7 @@ fn found(arguments: &Arguments, config: &Path) -> Result<Cluster, Box<dyn std::e
 fn join(cluster: &Cluster, sharding: &Sharding) -> Result<(), Box<dyn std::error::Error>> {
     let mut console = Console::connect(cluster, PATIENCE)?;
     if console.query(None)?.num == ConfigNum(0) {
-        console.change(Change::Join(sharding.groups()))?;
+        console.change(Change::Join(sharding.groups()), false)?;
     }
     Ok(())
 }

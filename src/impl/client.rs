@@ -25,6 +25,7 @@
 //!
 //! An [`Administrator`] is the same for the controller of a sharded cluster.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -89,6 +90,8 @@ pub struct Client<T = Udp, S: Service = Keys> {
     sessions: Vec<Session<S>>,
     timers: Timers<SessionId>,
     backoff: Backoff,
+    /// The last refusal of the operation under way, by session.
+    refused: BTreeMap<SessionId, NotTaken>,
     ended: Ended<S>,
 }
 
@@ -180,6 +183,7 @@ impl<T: Transport, S: Service> Client<T, S> {
             sessions: Vec::new(),
             timers: Timers::default(),
             backoff: Backoff::new(Timing::LAN.retry, LONGEST_RETRY),
+            refused: BTreeMap::new(),
             ended: Vec::new(),
         }
     }
@@ -219,6 +223,7 @@ impl<T: Transport, S: Service> Client<T, S> {
             return;
         }
         self.backoff.begin(session.index());
+        self.refused.remove(&session);
         self.step(session, |session, fx| {
             session.invoke(op, fx);
             None
@@ -282,8 +287,9 @@ impl<T: Transport, S: Service> Client<T, S> {
         }
     }
 
-    /// Carries out one operation as [`call`](Self::call) does. As long as the servers are
-    /// overloaded it begins again, a little later each time, until `patience` is over.
+    /// Carries out one operation as [`call`](Self::call) does. As long as the servers refuse it for
+    /// a reason that may pass ([`NotTaken::may_pass`]) it begins again, a little later each time,
+    /// until `patience` is over.
     ///
     /// # Errors
     ///
@@ -302,7 +308,12 @@ impl<T: Transport, S: Service> Client<T, S> {
             let outcome = self.call(session, op.clone(), left)?;
             pauses.on_refusal(0);
             let again = clock::now() + pauses.wait(0);
-            if outcome != Outcome::NotDone(NotTaken::Overloaded) || again >= deadline {
+            let may_pass = match &outcome {
+                Outcome::NotDone(why) => why.may_pass(),
+                Outcome::Done(_) | Outcome::Unknown => false,
+            };
+            // A try without the time for an answer would end as unknown.
+            if !may_pass || again + Timing::LAN.retry >= deadline {
                 return Ok(outcome);
             }
             let mut others = Ended::<S>::new();
@@ -311,6 +322,13 @@ impl<T: Transport, S: Service> Client<T, S> {
             }
             self.ended.extend(others);
         }
+    }
+
+    /// Returns the last refusal of a session's last operation, if a server has refused a copy of
+    /// it. It tells the reason when the operation ends as [`Outcome::Unknown`].
+    #[must_use]
+    pub fn refusal(&self, session: SessionId) -> Option<NotTaken> {
+        self.refused.get(&session).copied()
     }
 
     /// Who leads, as far as is known: who answered last, or was named by who did. In a sharded
@@ -361,7 +379,10 @@ impl<T: Transport, S: Service> Client<T, S> {
                 Answer::Elsewhere(_) => {}
             }
             match reply.answer {
-                Answer::Refused(_) => self.backoff.on_refusal(session.index()),
+                Answer::Refused(why) => {
+                    self.backoff.on_refusal(session.index());
+                    self.refused.insert(session, why);
+                }
                 Answer::Done(_) | Answer::Redirect(_) | Answer::Elsewhere(_) => {}
             }
             self.answered = Some(session);

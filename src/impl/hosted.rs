@@ -10,7 +10,9 @@ use model::actor::NodeActor;
 use model::founding::{self, Announcement, Charter, Founder, Refusal};
 use model::node::{Node, Setup};
 use model::raft::{Incarnation, Members, Outcome, Rpc};
-use model::replica::{self, Message, Replica, Room};
+use model::replica::{self, Hearing, Kind, Message, Replica, Room};
+use model::shard::config::Servers;
+use model::shard::migration;
 use model::types::NodeId;
 use stateright::actor::{Actor, Id};
 
@@ -35,6 +37,12 @@ pub trait Hosted: Actor {
         let _ = (state, room);
     }
 
+    /// Notes who is heard by a message that has come in, and tells the actor who was heard lately
+    /// if its step needs to know that. Called before the step.
+    fn hear(&self, state: &mut Self::State, heard: &mut Heard, from: Id, message: &Self::Msg) {
+        let _ = (state, heard, from, message);
+    }
+
     /// The trouble that the actor is in for good, if it is.
     fn trouble(&self, state: &Self::State) -> Option<Trouble> {
         let _ = state;
@@ -49,6 +57,24 @@ pub enum Trouble {
     Ends(String),
     /// The actor takes no part any more, and tells whoever asks.
     Idles(String),
+}
+
+/// The time at which each server was last heard.
+#[derive(Debug, Default)]
+pub struct Heard(BTreeMap<NodeId, Instant>);
+
+impl Heard {
+    /// Notes that a server is heard at this moment.
+    fn note(&mut self, server: NodeId) {
+        self.0.insert(server, clock::now());
+    }
+
+    /// Returns the servers that were heard within this time.
+    fn within(&self, time: Duration) -> Servers {
+        let now = clock::now();
+        let is_recent = |heard: &Instant| now.duration_since(*heard) <= time;
+        self.0.iter().filter(|(_, heard)| is_recent(heard)).map(|(server, _)| *server).collect()
+    }
 }
 
 /// Remarks that were written to the log, so that none is written too often.
@@ -131,6 +157,22 @@ impl Hosted for NodeActor {
 
     fn set_room(&self, state: &mut Node, room: Room) {
         state.set_room(room);
+    }
+
+    /// The controller hears a group when the leader of the group asks for a configuration.
+    fn hear(&self, state: &mut Node, heard: &mut Heard, from: Id, message: &Message) {
+        let Setup::Server(replica::Setup { kind: Kind::Controller { .. }, .. }) = &self.setup
+        else {
+            return;
+        };
+        if let Message::Migration(migration::Message::Ask(_)) = message
+            && let Ok(server) = u16::try_from(usize::from(from))
+        {
+            heard.note(NodeId(server));
+        }
+        if let Message::Change(_) = message {
+            state.set_hearing(Hearing::Only(heard.within(self.timing.hearing())));
+        }
     }
 
     fn trouble(&self, state: &Node) -> Option<Trouble> {

@@ -15,7 +15,7 @@
 
 use crate::clock;
 use crate::endpoint::Endpoint;
-use crate::hosted::{Hosted, Remarks, Trouble};
+use crate::hosted::{Heard, Hosted, Remarks, Trouble};
 use crate::join::{Join, Joiner};
 use crate::journal::Journal;
 use crate::mailbox::{Handle, Mailbox, Requests};
@@ -105,6 +105,7 @@ pub struct Node<A: Actor, T, J> {
     unsynced: bool,
     metrics: Metrics,
     remarks: Remarks,
+    heard: Heard,
 }
 
 /// What handlers have asked for that waits for the end of the turn. Messages to other participants
@@ -151,6 +152,7 @@ where
             unsynced: false,
             metrics: Metrics::default(),
             remarks: Remarks::default(),
+            heard: Heard::default(),
         }
     }
 
@@ -200,6 +202,7 @@ where
                     self.remarks.write(&remark);
                 }
                 self.actor.set_room(state.to_mut(), self.journal.room());
+                self.actor.hear(state.to_mut(), &mut self.heard, from, &message);
                 self.step(|actor, id, out| actor.on_msg(id, &mut state, from, message, out))?;
             }
             self.deliver_choices(&mut state)?;

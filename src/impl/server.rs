@@ -345,8 +345,9 @@ fn check_members(
 fn actor(cluster: &Cluster, node: u16, incarnation: Incarnation, limits: Limits) -> NodeActor {
     let (kind, peers) = cluster.role(NodeId(node));
     let raft = Config { id: NodeId(node), incarnation, limits };
+    let setup = replica::Setup::new(raft, kind, peers.iter());
     NodeActor {
-        setup: Setup::Server(replica::Setup::new(raft, kind, peers.iter())),
+        setup: Setup::Server(replica::Setup { shows_itself: true, ..setup }),
         // A server that this configuration does not know is a server all the same.
         servers: u16::MAX,
         timing: Timing::LAN,
@@ -357,11 +358,12 @@ fn actor(cluster: &Cluster, node: u16, incarnation: Incarnation, limits: Limits)
 mod tests {
     use model::kv::command::{Op, Request};
     use model::kv::transaction::{Step, Transaction};
-    use model::replica::{Answer, Reply};
+    use model::replica::{Answer, NotTaken, Reply};
     use model::shard::config::Configuration;
+    use model::shard::controller::{Change, Order};
     use model::shard::migration;
     use model::shard::txn::{self, Attempt, TxnId};
-    use model::types::{ClientId, ConfigNum, RequestId};
+    use model::types::{ClientId, ConfigNum, GroupId, RequestId, ShardId};
 
     use super::*;
 
@@ -373,6 +375,8 @@ mod tests {
         let swap = Transaction::try_from(vec![Step::Swap("a".into(), "b".into())]).unwrap();
         let txn = TxnId { age: 9, client, number };
         let attempt = Attempt { txn, config: ConfigNum(3), count: 2 };
+        let order = Order { change: Change::Move(ShardId(5), GroupId(3)), force: true };
+        let silent = Answer::Refused(NotTaken::Silent(GroupId(3)));
         for (message, expected) in [
             (
                 Message::Request(Request { client, number, op: Op::Get("k".into()) }),
@@ -381,6 +385,14 @@ mod tests {
             (
                 Message::Reply(Reply { client, number, answer: Answer::Elsewhere(ConfigNum(3)) }),
                 &[2, 0x80, 0x80, 0x80, 0x80, 0x10, 7, 3, 3],
+            ),
+            (
+                Message::Change(Request { client, number, op: order }),
+                &[3, 0x80, 0x80, 0x80, 0x80, 0x10, 7, 2, 5, 3, 1],
+            ),
+            (
+                Message::Outcome(Reply { client, number, answer: silent }),
+                &[4, 0x80, 0x80, 0x80, 0x80, 0x10, 7, 1, 3, 3],
             ),
             (migration(migration::Message::Ask(ConfigNum(4))), &[5, 0, 4]),
             (

@@ -151,13 +151,14 @@ impl<S: Service> Session<S> {
     /// a server may have taken another copy of the request: then the client asks again later, to
     /// learn what has become of that copy.
     fn on_refusal<P>(&mut self, why: NotTaken, fx: &mut Effects<P>) -> Option<Outcome<S::Output>> {
-        match (why, self.earlier) {
-            (NotTaken::TooLarge, _)
-            | (NotTaken::Overloaded | NotTaken::DiskFull, Copies::TurnedAway) => {
-                Some(self.end(Outcome::NotDone(why), fx))
-            }
-            (NotTaken::Overloaded | NotTaken::DiskFull, Copies::Unsent | Copies::Anywhere) => None,
+        match why {
+            NotTaken::TooLarge => {}
+            NotTaken::Overloaded | NotTaken::DiskFull | NotTaken::Silent(_) => match self.earlier {
+                Copies::TurnedAway => {}
+                Copies::Unsent | Copies::Anywhere => return None,
+            },
         }
+        Some(self.end(Outcome::NotDone(why), fx))
     }
 
     /// A configuration has come in. If it is news, whoever owns the shard now is asked.

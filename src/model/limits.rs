@@ -75,6 +75,9 @@ const CONFIGURATION: usize = U64
 const CHANGE: usize =
     CHOICE + length(MAX_NAMED) + MAX_NAMED * (U16 + length(MAX_NAMED)) + MAX_NAMED * U16;
 
+/// A change as it is ordered: with whether it is forced.
+const ORDER: usize = CHANGE + CHOICE;
+
 /// The members of a group, with their incarnations, and its purpose.
 const MEMBERS: usize = CHOICE + U16 + U16 + SERVERS + length(NUMBERED) + NUMBERED * (U16 + U64);
 
@@ -174,7 +177,7 @@ impl Limits {
     /// Of a message of any kind.
     #[must_use]
     pub const fn largest_message(&self, part_bytes: usize, batch_bytes: usize) -> usize {
-        let request = CHOICE + larger(self.request(), ASKED_BY + CHANGE);
+        let request = CHOICE + larger(self.request(), ASKED_BY + ORDER);
         let reply = CHOICE + ASKED_BY + CHOICE + larger(self.result(), CHOICE + CONFIGURATION);
         let migration = CHOICE + CHOICE + larger(HOLDINGS, self.migration_entry(part_bytes));
         let transaction = CHOICE + self.transaction_entry();

@@ -132,9 +132,9 @@ impl Machine {
         }
     }
 
-    /// How a change stands.
+    /// How a change stands, which may be an order or what is logged of it.
     #[must_use]
-    pub fn standing_of_change<'a>(&'a self, request: &Request<Change>) -> Standing<'a, Outcome> {
+    pub fn standing_of_change<'a, T>(&'a self, request: &Request<T>) -> Standing<'a, Outcome> {
         match self {
             Self::Controller(controller) => {
                 controller.sessions.seen(request.client, request.number).into()
@@ -246,7 +246,7 @@ impl<'a, T> From<Seen<'a, T>> for Standing<'a, T> {
     }
 }
 
-fn tell<S: Service>(request: &Request<S::Op>, answer: Option<Answer<S::Output>>) -> Applied {
+fn tell<S: Service>(request: &Request<impl Sized>, answer: Option<Answer<S::Output>>) -> Applied {
     let (client, number) = (request.client, request.number);
     let reply = answer.map(|answer| S::tell(Reply { client, number, answer }));
     Applied { reply, ..Applied::default() }

@@ -8,9 +8,9 @@ use crate::founding;
 use crate::kv::command::{Output, Request};
 use crate::machine::Command;
 use crate::raft;
-use crate::shard::controller::{Change, Outcome};
+use crate::shard::controller::{Order, Outcome};
 use crate::shard::{migration, txn};
-use crate::types::{ClientId, ConfigNum, NodeId, RequestId};
+use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId};
 
 /// What a replica and its clients and peers tell each other.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum Message {
     /// A server answers a client.
     Reply(Reply),
     /// An administrator asks the controller.
-    Change(Request<Change>),
+    Change(Request<Order>),
     /// The controller answers.
     Outcome(Reply<Outcome>),
     /// Between servers of different groups, and the controller's.
@@ -117,15 +117,34 @@ pub enum NotTaken {
     Overloaded,
     /// The disk of the leader is full. It takes the request when there is room again.
     DiskFull,
+    /// The change gives shards to this group, of which the controller has heard nothing lately. The
+    /// controller takes the change when it hears the group, or when it is forced.
+    Silent(GroupId),
+}
+
+impl NotTaken {
+    /// Whether the reason may pass within a moment, without help from people.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::Overloaded | Self::Silent(_) => true,
+            Self::TooLarge | Self::DiskFull => false,
+        }
+    }
 }
 
 impl Display for NotTaken {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "the request is larger than the servers allow",
-            Self::Overloaded => "the servers are overloaded: ask again later",
-            Self::DiskFull => "the disk of the leader is full: make room on it",
-        })
+        match self {
+            Self::TooLarge => f.write_str("the request is larger than the servers allow"),
+            Self::Overloaded => f.write_str("the servers are overloaded: ask again later"),
+            Self::DiskFull => f.write_str("the disk of the leader is full: make room on it"),
+            Self::Silent(group) => write!(
+                f,
+                "group {group} has not answered the controller lately: start its servers, or give \
+                 it shards all the same with --force"
+            ),
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use crate::health::Health;
 use crate::kv::command::Op;
 use crate::limits::Limits;
 use crate::raft::{self, Members, Persistent};
-use crate::replica::{self, Command, Message, Replica, Room};
+use crate::replica::{self, Command, Hearing, Message, Replica, Room};
 use crate::service::{Administration, Service};
-use crate::shard::controller::Change;
+use crate::shard::controller::Order;
 use crate::shard::holdings::Holdings;
 use crate::shard::migration;
 use crate::shard::router::Router;
@@ -105,7 +105,7 @@ pub enum Setup {
         /// Whom it asks: the controller, which is a group by itself.
         router: Router,
         /// Its changes.
-        script: Vec<Change>,
+        script: Vec<Order>,
     },
 }
 
@@ -246,6 +246,14 @@ impl Node {
     pub fn set_room(&mut self, room: Room) {
         match self {
             Self::Server(replica) => replica.set_room(room),
+            Self::Founder(_) | Self::Client { .. } | Self::Administrator { .. } => {}
+        }
+    }
+
+    /// Takes note of the servers that the host has heard lately.
+    pub fn set_hearing(&mut self, hearing: Hearing) {
+        match self {
+            Self::Server(replica) => replica.set_hearing(hearing),
             Self::Founder(_) | Self::Client { .. } | Self::Administrator { .. } => {}
         }
     }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod dispute;
+mod hearing;
 mod held;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use crate::limits::Limits;
 use crate::machine::Applied;
 use crate::raft::{self, Payload, Persistent, Role};
 use crate::service::{Administration, Keys, Service};
-use crate::shard::controller::Change;
+use crate::shard::controller::Order;
 use crate::shard::holdings::Holdings;
 use crate::shard::migration::{self, Response, Said};
 use crate::shard::txn;
@@ -28,6 +29,7 @@ use crate::types::{ClientId, Index, NodeId, RequestId};
 
 pub use self::admission::{Backlog, Room};
 pub use self::dispute::Dispute;
+pub use self::hearing::Hearing;
 pub use crate::machine::{Command, Kind, Machine, Standing};
 pub use crate::message::{Answer, Message, NotTaken, Reply};
 
@@ -61,6 +63,9 @@ pub struct Setup {
     pub limits: Limits,
     /// The bound of its backlog while it leads.
     pub backlog: Backlog,
+    /// Whether the leader of a group shows the controller that it is there each time that
+    /// [`Timer::Poll`] fires, also when it has nothing to ask. Models do without.
+    pub shows_itself: bool,
 }
 
 impl Setup {
@@ -68,7 +73,8 @@ impl Setup {
     pub fn new(raft: raft::Config, kind: Kind, servers: impl IntoIterator<Item = NodeId>) -> Self {
         let servers: BTreeSet<_> = servers.into_iter().collect();
         let charter = Charter { purpose: kind.purpose(), servers };
-        Self { raft, kind, charter, limits: Limits::DEFAULT, backlog: Backlog::DEFAULT }
+        let (limits, backlog) = (Limits::DEFAULT, Backlog::DEFAULT);
+        Self { raft, kind, charter, limits, backlog, shows_itself: false }
     }
 }
 
@@ -170,7 +176,7 @@ impl Replica {
     }
 
     /// An administrator asks for a change of the configuration.
-    pub fn on_change(&mut self, setup: &Setup, request: Request<Change>, fx: &mut Effects) {
+    pub fn on_change(&mut self, setup: &Setup, request: Request<Order>, fx: &mut Effects) {
         self.on_ask::<Administration>(setup, request, Machine::standing_of_change, fx);
     }
 
@@ -182,6 +188,7 @@ impl Replica {
         fx: &mut Effects,
     ) {
         let (client, number) = (request.client, request.number);
+        let forced = S::is_forced(&request.op);
         let answer = |fx: &mut Effects, answer| {
             fx.send(client, S::tell(Reply { client, number, answer }));
         };
@@ -223,7 +230,7 @@ impl Replica {
             answer(fx, Answer::Refused(why)); // A copy of what was refused.
             return;
         }
-        if let Some(why) = self.obstacle(setup, writes, &command) {
+        if let Some(why) = self.obstacle(setup, writes, forced, &command) {
             if self.admission.refuse(client, number, why) {
                 answer(fx, Answer::Refused(why));
             }
@@ -458,7 +465,11 @@ impl Replica {
         if let (Kind::Group(group), Machine::Group(shards)) = (&setup.kind, &self.machine)
             && self.raft.is_leader()
         {
-            say(shards.say_again(group, &self.pending()), fx);
+            let mut said = shards.say_again(group, &self.pending());
+            if setup.shows_itself {
+                hearing::show_itself(group, shards, &mut said);
+            }
+            say(said, fx);
         }
     }
 }

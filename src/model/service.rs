@@ -9,7 +9,7 @@ use std::hash::Hash;
 use crate::kv::command::{Op, Output, Request};
 use crate::limits::Limits;
 use crate::replica::{Command, Message, Reply};
-use crate::shard::controller::{Change, Outcome};
+use crate::shard::controller::{Change, Order, Outcome};
 use crate::shard::route::shard_of;
 use crate::types::ShardId;
 
@@ -24,6 +24,8 @@ pub trait Service: Clone + Copy + Debug + Eq + Hash + Ord {
     fn within_limits(op: &Self::Op, limits: &Limits) -> bool;
     /// Whether a request may change anything.
     fn writes(op: &Self::Op) -> bool;
+    /// Whether a request is taken although it gives shards to groups that were not heard lately.
+    fn is_forced(op: &Self::Op) -> bool;
     /// Which of so many shards a request is about.
     fn shard(op: &Self::Op, shards: u16) -> ShardId;
     /// A request as a message.
@@ -50,6 +52,10 @@ impl Service for Keys {
 
     fn writes(op: &Op) -> bool {
         op.writes()
+    }
+
+    fn is_forced(_: &Op) -> bool {
+        false
     }
 
     fn shard(op: &Op, shards: u16) -> ShardId {
@@ -87,31 +93,36 @@ impl Service for Keys {
 pub struct Administration;
 
 impl Service for Administration {
-    type Op = Change;
+    type Op = Order;
     type Output = Outcome;
 
-    fn within_limits(change: &Change, _: &Limits) -> bool {
-        change.within_limits()
+    fn within_limits(order: &Order, _: &Limits) -> bool {
+        order.change.within_limits()
     }
 
-    fn writes(change: &Change) -> bool {
-        match change {
+    fn writes(order: &Order) -> bool {
+        match order.change {
             Change::Join(_) | Change::Leave(_) | Change::Move(..) => true,
             Change::Query(_) => false,
         }
     }
 
+    fn is_forced(order: &Order) -> bool {
+        order.force
+    }
+
     /// The controller is not sharded.
-    fn shard(_: &Change, _: u16) -> ShardId {
+    fn shard(_: &Order, _: u16) -> ShardId {
         ShardId(0)
     }
 
-    fn ask(request: Request<Change>) -> Message {
+    fn ask(request: Request<Order>) -> Message {
         Message::Change(request)
     }
 
-    fn command(request: Request<Change>) -> Command {
-        Command::Change(request)
+    fn command(request: Request<Order>) -> Command {
+        let Request { client, number, op: Order { change, force: _ } } = request;
+        Command::Change(Request { client, number, op: change })
     }
 
     fn tell(reply: Reply<Outcome>) -> Message {

@@ -80,7 +80,7 @@ impl<'w> Administrator<'w> {
 
     fn ask(&mut self, change: Change) -> Answer {
         let what = format!("{change:?}");
-        let outcome = self.client.call(self.session, change, PATIENCE);
+        let outcome = self.client.insist(self.session, &change.into(), PATIENCE);
         match outcome.expect("memory does not fail") {
             Outcome::Done(answer) => answer,
             outcome @ (Outcome::NotDone(_) | Outcome::Unknown) => {

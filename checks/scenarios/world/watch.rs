@@ -17,7 +17,7 @@ use model::raft::{Entry, Log, Outcome, Payload, Persistent, Position, Rpc};
 use model::replica::{Command as Logged, Kind, Message, Replica};
 use model::shard::config::Configuration;
 use model::types::{ClientId, ConfigNum, Index, NodeId, Term};
-use runtime::hosted::Hosted;
+use runtime::hosted::{Heard, Hosted};
 use stateright::actor::{Actor, Command, Id, Out};
 
 use super::sharding::reached;
@@ -175,7 +175,11 @@ fn find(log: &Log<Logged>, request: &Request) -> Option<Position> {
     (1..=log.last_index().0).rev().map(Index).find(holds).and_then(|index| log.position(index))
 }
 
-impl Hosted for Observed {}
+impl Hosted for Observed {
+    fn hear(&self, state: &mut Node, heard: &mut Heard, from: Id, message: &Message) {
+        self.actor.hear(state, heard, from, message);
+    }
+}
 
 impl Actor for Observed {
     type Msg = Message;

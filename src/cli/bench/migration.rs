@@ -200,7 +200,7 @@ impl<'a> Bench<'a> {
         let load = self.load(PATIENCE.as_secs());
         let running = load::start(&self.site.cluster, &load, Kind::Put)?;
         let begin = Instant::now();
-        self.console.change(Change::Move(self.shard, to))?;
+        self.console.change(Change::Move(self.shard, to), false)?;
         let stall = self.write_until_answered_by(&config, to)?;
         let took = begin.elapsed();
         let during = running.stop()?;

@@ -95,7 +95,7 @@ impl Site {
         let servers = Servers::start(&config, nodes, memory)?;
         if let Some(sharding) = &cluster.sharding {
             let mut console = Console::connect(&cluster, FIRST_ANSWER)?;
-            console.change(Change::Join(sharding.groups()))?;
+            console.change(Change::Join(sharding.groups()), false)?;
         }
         wait_for_leaders(&cluster)?;
         Ok(Self { cluster, servers, _directory: directory })

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use checks::recorded::changes::Asked;
 use model::shard::config::{Configuration, Servers};
-use model::shard::controller::{Change, Outcome};
+use model::shard::controller::{Change, Order, Outcome};
 use model::types::{GroupId, RequestId, ShardId};
 use runtime::client::{self, Administrator, SessionId};
 use runtime::cluster::{Cluster, Sharding};
@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long a new cluster may take to let its groups join.
 const FOUNDING_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to wait before the groups are let join again, which were not heard.
+const FOUNDING_PAUSE: Duration = Duration::from_millis(50);
 
 /// From the answer to one change to the next, in milliseconds. Often shorter than a move takes, so
 /// that groups fall behind the configurations and must catch up.
@@ -52,14 +55,16 @@ impl Administration {
         let board = Arc::clone(board);
         let work = move || {
             while !board.is_over() {
-                let latest = session.ask(Change::Query(None), PATIENCE)?;
+                let latest = session.ask(Change::Query(None).into(), PATIENCE)?;
                 if let Some(server) = session.client.leader() {
                     board.heard(server);
                 }
                 let Some(Outcome::Configuration(latest)) = latest else { continue };
                 board.configured(latest.num);
                 if let Some(change) = think_up(&latest, &groups, &mut rng) {
-                    session.ask(change, PATIENCE)?;
+                    // Shards go also to groups that are down.
+                    let force = rng.chance(0.5);
+                    session.ask(Order { change, force }, PATIENCE)?;
                 }
                 let pause = PAUSE.0 + rng.below(PAUSE.1 - PAUSE.0);
                 thread::sleep(Duration::from_millis(pause));
@@ -88,9 +93,9 @@ pub(super) fn found(
         if interrupted.load(Ordering::Relaxed) {
             return Err(Trouble::Interrupted);
         }
-        match session.ask(Change::Join(sharding.groups()), PATIENCE)? {
+        match session.ask(Change::Join(sharding.groups()).into(), PATIENCE)? {
             Some(Outcome::Changed(_) | Outcome::Refused(_)) => return Ok(()), // Now, or before.
-            Some(Outcome::Configuration(_)) | None => {}
+            Some(Outcome::Configuration(_)) | None => thread::sleep(FOUNDING_PAUSE),
         }
     }
     let seconds = FOUNDING_PATIENCE.as_secs();
@@ -112,17 +117,17 @@ impl Session {
         Ok(Self { client, id, beginning, asked: Vec::new() })
     }
 
-    /// Asks for a change. `None` if there is no answer.
-    fn ask(&mut self, change: Change, patience: Duration) -> io::Result<Option<Outcome>> {
+    /// Asks for a change. `None` if there is no answer, or the change is not taken.
+    fn ask(&mut self, order: Order, patience: Duration) -> io::Result<Option<Outcome>> {
         let call = u64::try_from(self.beginning.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let outcome = match self.client.call(self.id, change.clone(), patience)? {
+        let outcome = match self.client.call(self.id, order.clone(), patience)? {
             client::Outcome::Done(outcome) => Some(outcome),
             client::Outcome::NotDone(_) | client::Outcome::Unknown => None,
         };
         self.asked.push(Asked {
             client: self.client.id(self.id),
             number: RequestId(self.asked.len() as u64 + 1),
-            change,
+            change: order.change,
             call,
             outcome: outcome.clone(),
         });

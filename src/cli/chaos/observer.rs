@@ -54,7 +54,9 @@ impl<'a> Observer<'a> {
             self.recorder.end(id, outcome.clone());
             match outcome {
                 Outcome::Done(output) => return Ok(output),
-                Outcome::NotDone(why @ (NotTaken::TooLarge | NotTaken::DiskFull)) => {
+                Outcome::NotDone(
+                    why @ (NotTaken::TooLarge | NotTaken::DiskFull | NotTaken::Silent(_)),
+                ) => {
                     return Err(Trouble::Server(format!("{op}: not done: {why}")));
                 }
                 Outcome::NotDone(NotTaken::Overloaded) | Outcome::Unknown => {}

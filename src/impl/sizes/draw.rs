@@ -13,7 +13,7 @@ use model::raft::{self, Entry, Outcome, Payload, Position, Rpc};
 use model::replica::{Answer, Message, NotTaken, Reply};
 use model::shard::config::{self, Configuration, Servers};
 use model::shard::content::{Part, Place};
-use model::shard::controller::{self, Change};
+use model::shard::controller::{self, Change, Order};
 use model::shard::holdings::{Holding, Holdings};
 use model::shard::migration;
 use model::shard::ownership::Phase;
@@ -184,13 +184,23 @@ fn request<O>(g: &mut Gen, op: O) -> Request<O> {
     Request { client: client(g), number: RequestId(number(g)), op }
 }
 
-/// All reasons for a refusal.
-const NOT_TAKEN: [NotTaken; 3] = [NotTaken::TooLarge, NotTaken::Overloaded, NotTaken::DiskFull];
+/// Any reason for a refusal.
+fn not_taken(g: &mut Gen) -> NotTaken {
+    one_of(
+        g,
+        &[
+            |_| NotTaken::TooLarge,
+            |_| NotTaken::Overloaded,
+            |_| NotTaken::DiskFull,
+            |g| NotTaken::Silent(group(g)),
+        ],
+    )
+}
 
 fn reply<T>(g: &mut Gen, output: fn(&mut Gen) -> T) -> Reply<T> {
     let answer = match u8::arbitrary(g) % 5 {
         0..2 => Answer::Done(output(g)),
-        2 => Answer::Refused(*g.choose(&NOT_TAKEN).expect("there are some")),
+        2 => Answer::Refused(not_taken(g)),
         3 => Answer::Redirect(node(g)),
         _ => Answer::Elsewhere(config_num(g)),
     };
@@ -445,8 +455,8 @@ pub(super) fn message(g: &mut Gen) -> Message {
         }
         5 => Message::Reply(reply(g, output)),
         6 => {
-            let change = change(g);
-            Message::Change(request(g, change))
+            let order = Order { change: change(g), force: bool::arbitrary(g) };
+            Message::Change(request(g, order))
         }
         7 => Message::Outcome(reply(g, outcome)),
         8 | 9 => Message::Migration(migration(g)),

@@ -14,7 +14,7 @@ use crate::raft::{Credentials, Entry, Incarnation, Members, Payload, Position, P
 use crate::replica::{Answer, Dispute, Message, Reply, Room};
 use crate::shard::config::{Configuration, Servers};
 use crate::shard::content::{Part, Place};
-use crate::shard::controller::{Change, Outcome};
+use crate::shard::controller::{Change, Order, Outcome};
 use crate::shard::holdings::{Holding, Holdings};
 use crate::shard::migration;
 use crate::shard::ownership::Phase;
@@ -293,4 +293,5 @@ fn what_is_numbered_has_a_bound() {
         .map(|n| (GroupId(u16::MAX - n), [NodeId(u16::MAX - n)].into_iter().collect()));
     let join = Change::Join(groups.collect());
     assert!(join.within_limits() && size::of(&join) <= CHANGE);
+    assert!(size::of(&Order { change: join, force: true }) <= ORDER);
 }

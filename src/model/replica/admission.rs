@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Replica, Setup};
+use super::{Command, Hearing, Replica, Setup};
 use crate::message::NotTaken;
 use crate::raft::{self, Entry};
 use crate::types::{ClientId, Index, RequestId};
@@ -77,6 +77,8 @@ pub(super) struct Admission {
     bytes: usize,
     /// The room on the disk.
     pub(super) room: Room,
+    /// The servers that were heard lately.
+    pub(super) hearing: Hearing,
     /// The requests that were refused since the last heartbeat but one.
     refused: BTreeMap<ClientId, Refused>,
 }
@@ -106,9 +108,9 @@ impl Admission {
         self.refused.retain(|_, refused| !std::mem::replace(&mut refused.is_old, true));
     }
 
-    /// Forgets everything but the room on the disk: the server does not lead.
+    /// Forgets everything but what the host has told: the server does not lead.
     pub(super) fn reset(&mut self) {
-        *self = Self { room: self.room, ..Self::default() };
+        (self.bytes, self.refused) = (0, BTreeMap::new());
     }
 
     /// Whether another entry of so many bytes is within the bound, while so many entries are not
@@ -151,17 +153,23 @@ impl Admission {
 }
 
 impl Replica {
-    /// The reason for which a leader does not take a request now, if there is one.
+    /// The reason for which a leader does not take a request now, if there is one. A change that is
+    /// forced may give shards to groups that were not heard lately.
     pub(super) fn obstacle(
         &self,
         setup: &Setup,
         writes: bool,
+        forced: bool,
         command: &Command,
     ) -> Option<NotTaken> {
         match (self.admission.room, writes) {
             (Room::None, _) | (Room::Scarce, true) => Some(NotTaken::DiskFull),
             (Room::Ample, _) | (Room::Scarce, false) => {
-                (!self.is_within(setup.backlog, command)).then_some(NotTaken::Overloaded)
+                if !self.is_within(setup.backlog, command) {
+                    return Some(NotTaken::Overloaded);
+                }
+                let silent = if forced { None } else { self.silent_group(command) };
+                silent.map(NotTaken::Silent)
             }
         }
     }

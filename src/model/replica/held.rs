@@ -26,9 +26,8 @@ impl Replica {
         for command in std::mem::take(&mut self.held).into_values() {
             match command {
                 Command::Request(request) => self.on_request(setup, request, fx),
-                Command::Change(request) => self.on_change(setup, request, fx),
-                Command::Migration(_) | Command::Transaction(_) => {
-                    unreachable!("nobody asks for it")
+                Command::Change(_) | Command::Migration(_) | Command::Transaction(_) => {
+                    unreachable!("only requests for keys wait for a shard")
                 }
             }
         }

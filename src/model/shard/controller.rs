@@ -33,6 +33,16 @@ pub enum Change {
     Query(Option<ConfigNum>),
 }
 
+/// A change as an administrator orders it. Only the change is logged: by then it is admitted.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Order {
+    /// The change.
+    pub change: Change,
+    /// Whether the change is admitted although it gives shards to groups that were not heard
+    /// lately.
+    pub force: bool,
+}
+
 /// What the controller answers.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Outcome {
@@ -123,6 +133,20 @@ impl Controller {
         told.into_iter().map(|to| (to, message())).collect()
     }
 
+    /// Returns the groups that would own a shard by this request that they do not own now, with
+    /// their servers: none if the request is refused, or was carried out before.
+    #[must_use]
+    pub fn gaining(&self, request: &Request<Change>) -> BTreeMap<GroupId, Servers> {
+        let mut ahead = self.clone();
+        ahead.apply(request);
+        let (before, after) = (self.latest(), ahead.latest());
+        let owners = before.assignment.iter().zip(after.assignment.iter());
+        let gained = owners.filter(|(before, after)| before != after);
+        let gaining: BTreeSet<GroupId> = gained.filter_map(|(_, (_, owner))| owner).collect();
+        let groups = after.groups.iter().filter(|(group, _)| gaining.contains(group));
+        groups.map(|(group, servers)| (*group, servers.clone())).collect()
+    }
+
     fn carry_out(&mut self, change: &Change) -> Outcome {
         let next = match change {
             Change::Join(groups) => self.join(groups),
@@ -178,6 +202,19 @@ impl Debug for Change {
             Self::Query(Some(num)) => write!(f, "query {num}"),
             Self::Query(None) => f.write_str("query"),
         }
+    }
+}
+
+impl From<Change> for Order {
+    fn from(change: Change) -> Self {
+        Self { change, force: false }
+    }
+}
+
+impl Debug for Order {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { change, force } = self;
+        write!(f, "{change:?}{}", if *force { " by force" } else { "" })
     }
 }
 

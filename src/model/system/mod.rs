@@ -33,7 +33,7 @@ use crate::raft::{self, Config, Incarnation, Members};
 use crate::replica::{self, Answer, Backlog, Kind, Message};
 use crate::shard::Group;
 use crate::shard::config::Servers;
-use crate::shard::controller::Change;
+use crate::shard::controller::{Change, Order};
 use crate::shard::router::Router;
 use crate::spec::map::Map;
 use crate::types::{ClientId, GroupId, NodeId, Term};
@@ -274,7 +274,7 @@ impl Scope {
         let administrator = self.sharding.iter().map(|sharding| Setup::Administrator {
             id: ClientId(u64::from(self.servers) + self.clients.len() as u64),
             router: Router::alone(sharding.controllers(), NodeId(0)),
-            script: sharding.changes.clone(),
+            script: sharding.changes.iter().cloned().map(Order::from).collect(),
         });
         servers.iter().map(server).chain(clients).chain(administrator).map(host).collect()
     }
