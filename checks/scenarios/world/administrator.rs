@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::shard::config::{Configuration, Refusal};
-use model::shard::controller::{Change, Outcome as Answer};
+use model::shard::controller::{Change, Order, Outcome as Answer};
 use model::types::{ConfigNum, GroupId, ShardId};
 use runtime::client::{self, Outcome, SessionId};
 use runtime::transport::{Faulty, Memory};
@@ -15,6 +15,8 @@ pub struct Administrator<'w> {
     world: &'w World,
     client: client::Administrator<Faulty<Memory>>,
     session: SessionId,
+    /// Whether its changes are forced: where groups are only names, none of them is heard.
+    force: bool,
 }
 
 impl<'w> Administrator<'w> {
@@ -23,7 +25,9 @@ impl<'w> Administrator<'w> {
         let mut client =
             client::Administrator::administer_on(&world.site.cluster, port).expect("a controller");
         let session = client.open();
-        Self { world, client, session }
+        let sharding = world.site.cluster.sharding.as_ref();
+        let force = sharding.is_some_and(|sharding| sharding.group.is_empty());
+        Self { world, client, session, force }
     }
 
     /// Lets groups of the world join, all at once.
@@ -80,7 +84,8 @@ impl<'w> Administrator<'w> {
 
     fn ask(&mut self, change: Change) -> Answer {
         let what = format!("{change:?}");
-        let outcome = self.client.insist(self.session, &change.into(), PATIENCE);
+        let order = Order { change, force: self.force };
+        let outcome = self.client.insist(self.session, &order, PATIENCE);
         match outcome.expect("memory does not fail") {
             Outcome::Done(answer) => answer,
             outcome @ (Outcome::NotDone(_) | Outcome::Unknown) => {
