@@ -249,3 +249,44 @@ fn has_lost(setup: &replica::Setup, replica: &Replica) -> Option<String> {
         setup.raft.id
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use model::actor::Timing;
+    use model::node::Storage;
+    use model::raft::{Config, Limits};
+    use model::shard;
+    use model::types::{ConfigNum, GroupId};
+    use stateright::actor::Out;
+
+    use super::*;
+
+    /// The servers that a server hears when a server and a client have asked for a configuration,
+    /// and another server has said something else.
+    fn heard_by(kind: Kind) -> Servers {
+        let (id, incarnation) = (NodeId(0), Incarnation::default());
+        let raft = Config { id, incarnation, limits: Limits::DEFAULT };
+        let setup = replica::Setup::new(raft, kind, [id]);
+        let members = Members::new(setup.kind.purpose(), [(id, incarnation)].into());
+        let storage = Some(Storage::founded(members.into()));
+        let actor =
+            NodeActor { setup: Setup::Server(setup), servers: u16::MAX, timing: Timing::LAN };
+        let mut state = actor.on_start(Id::from(0), &storage, &mut Out::new());
+        let mut heard = Heard::default();
+        let ask = Message::Migration(migration::Message::Ask(ConfigNum(1)));
+        let other = Message::Migration(migration::Message::Inspect);
+        for (from, message) in [(7, &ask), (1 << 32, &ask), (8, &other)] {
+            actor.hear(&mut state, &mut heard, Id::from(from), message);
+        }
+        heard.within(Duration::MAX)
+    }
+
+    #[test]
+    fn controller_hears_servers_that_ask_for_a_configuration() {
+        let servers = |numbers: &[u16]| numbers.iter().copied().map(NodeId).collect::<Servers>();
+        assert_eq!(heard_by(Kind::Controller { shards: 1 }), servers(&[7]));
+        let (controllers, part_bytes) = (servers(&[9]), usize::MAX);
+        let group = shard::Group { id: GroupId(1), shards: 1, controllers, part_bytes };
+        assert_eq!(heard_by(Kind::Group(group)), servers(&[]), "it needs to hear nobody");
+    }
+}
