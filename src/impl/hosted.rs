@@ -37,8 +37,8 @@ pub trait Hosted: Actor {
         let _ = (state, room);
     }
 
-    /// Notes who is heard by a message that has come in, and tells the actor who was heard lately
-    /// if its step needs to know that. Called before the step.
+    /// Notes the server that is heard by a message that has come in, and tells the actor which
+    /// servers were heard lately if its step needs to know that. Called before the step.
     fn hear(&self, state: &mut Self::State, heard: &mut Heard, from: Id, message: &Self::Msg) {
         let _ = (state, heard, from, message);
     }
@@ -285,8 +285,13 @@ mod tests {
     fn controller_hears_servers_that_ask_for_a_configuration() {
         let servers = |numbers: &[u16]| numbers.iter().copied().map(NodeId).collect::<Servers>();
         assert_eq!(heard_by(Kind::Controller { shards: 1 }), servers(&[7]));
-        let (controllers, part_bytes) = (servers(&[9]), usize::MAX);
-        let group = shard::Group { id: GroupId(1), shards: 1, controllers, part_bytes };
+        let group = shard::Group {
+            id: GroupId(1),
+            shards: 1,
+            servers: servers(&[0]),
+            controllers: servers(&[9]),
+            part_bytes: usize::MAX,
+        };
         assert_eq!(heard_by(Kind::Group(group)), servers(&[]), "it needs to hear nobody");
     }
 }

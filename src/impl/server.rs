@@ -345,9 +345,8 @@ fn check_members(
 fn actor(cluster: &Cluster, node: u16, incarnation: Incarnation, limits: Limits) -> NodeActor {
     let (kind, peers) = cluster.role(NodeId(node));
     let raft = Config { id: NodeId(node), incarnation, limits };
-    let setup = replica::Setup::new(raft, kind, peers.iter());
     NodeActor {
-        setup: Setup::Server(replica::Setup { shows_itself: true, ..setup }),
+        setup: Setup::Server(replica::Setup::new(raft, kind, peers.iter())),
         // A server that this configuration does not know is a server all the same.
         servers: u16::MAX,
         timing: Timing::LAN,

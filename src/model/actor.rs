@@ -58,9 +58,9 @@ impl Timing {
         poll: Duration::from_millis(100),
     };
 
-    /// How long a group counts as heard after its leader has polled: twenty polls, of which many
-    /// may be lost, and no less than 2 s, in which a group that has lost its leader elects another
-    /// one also on a busy machine.
+    /// Time for which a group counts as heard after its leader has polled: twenty polls, of which
+    /// many may be lost, and no less than 2 s. In 2 s a group that has lost its leader elects
+    /// another one, also on a busy machine.
     #[must_use]
     pub fn hearing(&self) -> Duration {
         (20 * self.poll).max(Duration::from_secs(2))

@@ -132,7 +132,7 @@ impl Machine {
         }
     }
 
-    /// How a change stands, which may be an order or what is logged of it.
+    /// State of a request for a change: of the order that comes in, or of the change that is logged.
     #[must_use]
     pub fn standing_of_change<'a, T>(&'a self, request: &Request<T>) -> Standing<'a, Outcome> {
         match self {

@@ -63,9 +63,6 @@ pub struct Setup {
     pub limits: Limits,
     /// The bound of its backlog while it leads.
     pub backlog: Backlog,
-    /// Whether the leader of a group shows the controller that it is there each time that
-    /// [`Timer::Poll`] fires, also when it has nothing to ask. Models do without.
-    pub shows_itself: bool,
 }
 
 impl Setup {
@@ -73,8 +70,7 @@ impl Setup {
     pub fn new(raft: raft::Config, kind: Kind, servers: impl IntoIterator<Item = NodeId>) -> Self {
         let servers: BTreeSet<_> = servers.into_iter().collect();
         let charter = Charter { purpose: kind.purpose(), servers };
-        let (limits, backlog) = (Limits::DEFAULT, Backlog::DEFAULT);
-        Self { raft, kind, charter, limits, backlog, shows_itself: false }
+        Self { raft, kind, charter, limits: Limits::DEFAULT, backlog: Backlog::DEFAULT }
     }
 }
 
@@ -465,11 +461,7 @@ impl Replica {
         if let (Kind::Group(group), Machine::Group(shards)) = (&setup.kind, &self.machine)
             && self.raft.is_leader()
         {
-            let mut said = shards.say_again(group, &self.pending());
-            if setup.shows_itself {
-                hearing::show_itself(group, shards, &mut said);
-            }
-            say(said, fx);
+            say(shards.say_again(group, &self.pending()), fx);
         }
     }
 }

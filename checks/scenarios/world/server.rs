@@ -132,7 +132,7 @@ impl Server {
             server: self.id,
             kind: self.kind.clone(),
             actor: NodeActor {
-                setup: Setup::Server(replica::Setup { shows_itself: true, ..setup }),
+                setup: Setup::Server(setup),
                 servers: site.cluster.node.len() as u16,
                 timing: site.timing.clone(),
             },

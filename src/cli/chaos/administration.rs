@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// How long a new cluster may take to let its groups join.
 const FOUNDING_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long to wait before the groups are let join again, which were not heard.
+/// Pause between two attempts to let the groups join: at first the controller has not heard them.
 const FOUNDING_PAUSE: Duration = Duration::from_millis(50);
 
 /// From the answer to one change to the next, in milliseconds. Often shorter than a move takes, so

@@ -149,9 +149,13 @@ mod tests {
     /// A controller and three groups, of three servers each.
     fn sharded() -> Vec<RaftGroup> {
         let group = |id: u16| {
-            let (servers, controllers) = (Servers::from_iter([]), Servers::from_iter([]));
-            let (id_of, shards) = (GroupId(id), 16);
-            let group = Group { id: id_of, shards, servers, controllers, part_bytes: 1 };
+            let group = Group {
+                id: GroupId(id),
+                shards: 16,
+                servers: Servers::from_iter([]),
+                controllers: Servers::from_iter([]),
+                part_bytes: 1,
+            };
             RaftGroup { kind: Keeps::Group(group), servers: (3 * id..3 * id + 3).collect() }
         };
         let kind = Keeps::Controller { shards: 16 };

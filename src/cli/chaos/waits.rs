@@ -188,9 +188,13 @@ mod tests {
     /// The controller's servers are n0 to n2, those of group 1 n3 to n5, of group 2 n6 to n8.
     fn groups() -> [RaftGroup; 3] {
         let group = |id: u16| {
-            let (servers, controllers) = (Servers::from_iter([]), Servers::from_iter([]));
-            let (id_of, shards) = (GroupId(id), 2);
-            let group = Group { id: id_of, shards, servers, controllers, part_bytes: 1 };
+            let group = Group {
+                id: GroupId(id),
+                shards: 2,
+                servers: Servers::from_iter([]),
+                controllers: Servers::from_iter([]),
+                part_bytes: 1,
+            };
             RaftGroup { kind: Keeps::Group(group), servers: (3 * id..3 * id + 3).collect() }
         };
         let kind = Keeps::Controller { shards: 2 };

@@ -102,9 +102,9 @@ impl Sharding {
         match self.groups().into_iter().find(|(_, servers)| servers.contains(node)) {
             None => (Kind::Controller { shards }, controllers),
             Some((id, servers)) => {
-                let group = servers.clone();
-                let group = shard::Group { id, shards, servers: group, controllers, part_bytes };
-                (Kind::Group(group), servers)
+                let members = servers.clone();
+                let group = shard::Group { id, shards, servers, controllers, part_bytes };
+                (Kind::Group(group), members)
             }
         }
     }

@@ -314,8 +314,8 @@ impl Course<'_> {
         (under, Some(found))
     }
 
-    /// What a shard holds that the group serves, or serves with this entry: it may have the last
-    /// part, or take the shard back.
+    /// Content of a shard that the group serves, or serves with this entry: the entry may have the
+    /// last part, or take the shard back.
     fn content(&self, shard: ShardId) -> Option<Content> {
         match (self.before.ownership(shard), self.command) {
             (Ownership::Serving(content) | Ownership::Leaving { content, .. }, _) => {

@@ -10,12 +10,8 @@
 //! Hearing decides about admission only. What is logged is carried out, whichever servers are heard
 //! by then, so all replicas of the controller agree.
 
-use super::{Command, Replica, Said};
-use crate::message::Message;
-use crate::shard::Group;
+use super::{Command, Replica};
 use crate::shard::config::Servers;
-use crate::shard::migration;
-use crate::shard::store::Shards;
 use crate::types::GroupId;
 
 /// The servers that were heard lately. The host knows them; in a model it is everybody.
@@ -51,16 +47,6 @@ impl Replica {
         let is_silent = |servers: &Servers| !servers.iter().any(|server| heard.contains(server));
         let gaining = controller.gaining(request);
         gaining.into_iter().find(|(_, servers)| is_silent(servers)).map(|(group, _)| group)
-    }
-}
-
-/// Adds that the group asks the controller for its next configuration, unless it does so already.
-/// A group that has its next configuration and must wait with it has no use for the answer and
-/// ignores it, but the controller hears the group.
-pub(super) fn show_itself(group: &Group, shards: &Shards, said: &mut Said) {
-    let ask = Message::Migration(migration::Message::Ask(shards.config.num.next()));
-    if !said.iter().any(|(_, message)| *message == ask) {
-        said.extend(group.controllers.iter().map(|controller| (controller, ask.clone())));
     }
 }
 

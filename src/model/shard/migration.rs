@@ -125,16 +125,14 @@ impl Shards {
             Ownership::Leaving { since, .. } if *since < config => {
                 Response::Log(Entry::Discard { shard, since: *since }, None)
             }
-            _ if self.has_received(shard, config) => {
-                let from = Place::End;
-                Response::Answer(Message::Want { shard, since: config, from })
-            }
             Ownership::Absent
             | Ownership::Serving(_)
             | Ownership::Awaiting { .. }
-            | Ownership::Leaving { .. } => {
-                Response::Answer(Message::Decline { shard, since: config })
-            }
+            | Ownership::Leaving { .. } => Response::Answer(if self.has_received(shard, config) {
+                Message::Want { shard, since: config, from: Place::End }
+            } else {
+                Message::Decline { shard, since: config }
+            }),
         }
     }
 
@@ -308,7 +306,9 @@ impl Shards {
                 }
             }
         }
-        self.ask_for_next(group, said);
+        // Also while the group must wait with the one that it has: so the controller hears it.
+        let next = Message::Ask(self.config.num.next());
+        say(said, &group.controllers, &next);
     }
 
     /// Asks for what is missing of a shard, if it is awaited.
@@ -325,12 +325,6 @@ impl Shards {
             && *from != Place::End
         {
             say(said, servers, &Message::Want { shard, since: *since, from: from.clone() });
-        }
-    }
-
-    fn ask_for_next(&self, group: &Group, said: &mut Said) {
-        if self.next.is_none() {
-            say(said, &group.controllers, &Message::Ask(self.config.num.next()));
         }
     }
 }

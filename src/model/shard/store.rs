@@ -182,8 +182,8 @@ impl Shards {
         }
     }
 
-    /// What the group has to do with a shard whose owner the configuration has changed, if that is
-    /// something else than before.
+    /// Ownership of a shard after the configuration has changed its owner, if the ownership
+    /// changes.
     fn reassigned(
         &self,
         shard: ShardId,

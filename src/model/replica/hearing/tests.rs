@@ -1,5 +1,4 @@
-//! Which changes the controller's leader admits, by the servers that it has heard; and that a group
-//! is heard whatever it is busy with.
+//! Changes that the controller's leader admits or refuses, by the servers that it has heard.
 
 use std::sync::Arc;
 
@@ -9,8 +8,8 @@ use crate::effects::Effect;
 use crate::kv::command::Request;
 use crate::machine::Kind;
 use crate::raft::{self, Incarnation, Members, Payload, Persistent, Rpc};
-use crate::replica::{Answer, Effects, NotTaken, Timer};
-use crate::shard::config::{Configuration, Refusal};
+use crate::replica::{Answer, Effects, Message, NotTaken, Timer};
+use crate::shard::config::Refusal;
 use crate::shard::controller::{Change, Order, Outcome};
 use crate::types::{Address, ClientId, ConfigNum, Index, NodeId, RequestId, ShardId, Term};
 
@@ -120,7 +119,7 @@ impl Leader {
         self.asks_again(order)
     }
 
-    /// How many commands its log holds.
+    /// Number of the commands in its log.
     fn commands(&self) -> usize {
         let entries = self.replica.raft.log().range(Index::ZERO, Index::MAX);
         entries.filter(|entry| matches!(entry.payload, Payload::Command(_))).count()
@@ -223,40 +222,4 @@ fn refusal_says_what_to_do() {
         "group g2 has not answered the controller lately: start its servers, or give it shards all \
          the same with --force"
     );
-}
-
-/// A group whose shards are still arriving asks for the next configuration, and does so once.
-#[test]
-fn group_is_heard_while_its_shards_arrive() {
-    let controllers: Servers = [50, 51].map(NodeId).into_iter().collect();
-    let (id, part_bytes) = (GroupId(1), usize::MAX);
-    let (servers_of, asks) = ([NodeId(0)].into_iter().collect(), controllers.clone());
-    let group = Group { id, shards: 2, servers: servers_of, controllers: asks, part_bytes };
-    let mut leader = Leader::of(Kind::Group(group), 1);
-    let first = Configuration::initial(2).join(&[(GroupId(2), servers(2))].into());
-    let first = first.expect("a new group");
-    let second = first.join(&[(GroupId(1), [NodeId(0)].into_iter().collect())].into());
-    for config in [first, second.expect("another group")] {
-        let message = migration::Message::Configuration(Arc::new(config));
-        leader.replica.on_migration(&leader.setup, NodeId(50), message, &mut Effects::default());
-    }
-    let asked = |leader: &Leader| -> Vec<_> {
-        let mut fx = Effects::default();
-        leader.replica.say_again(&leader.setup, &mut fx);
-        let said = fx.into_iter().filter_map(|effect| match effect {
-            Effect::Send(Address::Server(to), message) if controllers.contains(to) => {
-                Some((to.0, format!("{message:?}")))
-            }
-            Effect::Send(..) | Effect::Persist(_) | Effect::Arm(_) | Effect::Cancel(_) => None,
-        });
-        said.collect()
-    };
-    for shows_itself in [false, true] {
-        leader.setup.shows_itself = shows_itself;
-        assert_eq!(asked(&leader), [(50, "Ask(v3)".to_owned()), (51, "Ask(v3)".to_owned())]);
-    }
-
-    leader = Leader::of(leader.setup.kind.clone(), 1);
-    leader.setup.shows_itself = true;
-    assert_eq!(asked(&leader).len(), 2, "a group with nothing to wait for asks once");
 }

@@ -10,8 +10,9 @@ use crate::shard::content::{Part, Place};
 use crate::shard::holdings::Holdings;
 use crate::types::{ConfigNum, NodeId, ShardId};
 
-/// What groups tell each other, the controller, and who asks about them. A shard is named together
-/// with the configuration that moves it: a later move of the same shard is another matter.
+/// Messages between groups, with the controller, and with people who look after the cluster. A
+/// shard is named together with the configuration that moves it: a later move of the same shard is
+/// another matter.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Message {
     /// A group asks the controller for the configuration with this number, or a client for the
@@ -42,7 +43,7 @@ pub enum Message {
         shard: ShardId,
         /// The configuration that moves it.
         since: ConfigNum,
-        /// How far the new owner has it.
+        /// Place up to which the new owner has it.
         from: Place,
     },
     /// Part of what a shard holds.
@@ -60,7 +61,7 @@ pub enum Message {
     Holdings(Holdings),
 }
 
-/// What a group logs.
+/// Entries about shards in the log of a group.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Entry {
     /// The group takes the next configuration.

@@ -256,3 +256,19 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     assert_eq!(of_shards(first.say_again(&small(1), &[end])), [next]);
     assert_eq!(apply(&mut first, &small(1), end)[0], (SERVERS[1], want(Place::End)));
 }
+
+/// The controller gives shards only to a group that it hears. So a group asks at every poll, also
+/// when it can not take the answer.
+#[test]
+fn a_group_asks_for_the_next_configuration_whatever_it_waits_for() {
+    let [mut first, mut second] = settled();
+    let [_, _, two] = configurations();
+    let asks = |shards: &Shards, group, number| {
+        let said = of_shards(shards.say_again(&setup(group), &[]));
+        said.contains(&(CONTROLLER, Message::Ask(ConfigNum(number))))
+    };
+    configure(&mut first, 1, &two);
+    assert!(asks(&first, 1, 3), "it awaits a shard");
+    second.next = Some(two);
+    assert!(asks(&second, 2, 2), "keys are locked");
+}
