@@ -71,7 +71,6 @@ fn release() -> Command {
         shard: SHARD,
         since: ConfigNum(2),
         from: Place::START,
-        asked_by: NodeId(NEW.0),
     })
 }
 

@@ -349,7 +349,6 @@ fn command(g: &mut Gen) -> Command {
             shard: shard(g),
             since: config_num(g),
             from: place(g),
-            asked_by: node(g),
         }),
         12 => migration(migration::Entry::Decline { shard: shard(g), since: config_num(g) }),
         5 => txn(txn::Entry::Prepare {

@@ -9,7 +9,8 @@
 //!    next part ([`Message::Part`]), which the new owner logs ([`Entry::Install`]). While a part is
 //!    replicated the next is on its way. When the last is applied the shard is served.
 //! 3. Before the former owner sends the last part it logs that the new one may have all of the
-//!    shard ([`Entry::Release`]).
+//!    shard ([`Entry::Release`]). When that is applied the part goes to all servers of the new
+//!    owner: a log names no single server of another group.
 //! 4. The new owner says that it wants nothing more, and the former one logs that it may forget the
 //!    shard ([`Entry::Discard`]).
 //!
@@ -168,9 +169,8 @@ impl Shards {
                 }
                 let part = Arc::new(Part::of(content, place, group.part_bytes));
                 if part.to == Place::End && *hold == Hold::Kept {
-                    let (from, asked_by) = (part.from.clone(), from);
-                    let entry = Entry::Release { shard, since: config, from, asked_by };
-                    return Response::Log(entry, None);
+                    let from = part.from.clone();
+                    return Response::Log(Entry::Release { shard, since: config, from }, None);
                 }
                 Response::Answer(Message::Part { shard, since: config, part })
             }
@@ -234,11 +234,11 @@ impl Shards {
                     self.ask_for_rest(*shard, &mut out.said);
                 }
             }
-            Entry::Release { shard, since, from, asked_by } => {
-                if let Some(content) = self.release(*shard, *since) {
+            Entry::Release { shard, since, from } => {
+                if let Some((servers, content)) = self.release(*shard, *since) {
                     let part = Arc::new(Part::of(content, from.clone(), group.part_bytes));
-                    let message = Message::Part { shard: *shard, since: *since, part };
-                    out.said.push((*asked_by, replica::Message::Migration(message)));
+                    let (shard, since) = (*shard, *since);
+                    say(&mut out.said, servers, &Message::Part { shard, since, part });
                 }
             }
             Entry::Decline { shard, since } => {

@@ -274,16 +274,19 @@ impl Shards {
         }
     }
 
-    /// Allows the new owner to have the last part of a shard. Returns the content, if it was not
-    /// allowed before.
-    pub(super) fn release(&mut self, shard: ShardId, config: ConfigNum) -> Option<&Machine> {
-        match self.ownership(shard).clone() {
-            Ownership::Leaving { to, servers, since, content, hold: Hold::Kept }
-                if since == config =>
+    /// Allows the new owner to have the last part of a shard. Returns the servers of the new owner
+    /// and the content, if it was not allowed before.
+    pub(super) fn release(
+        &mut self,
+        shard: ShardId,
+        config: ConfigNum,
+    ) -> Option<(&Servers, &Machine)> {
+        match self.shards.get_mut(&shard)? {
+            Ownership::Leaving { servers, since, content, hold, .. }
+                if *since == config && *hold == Hold::Kept =>
             {
-                let hold = Hold::Released(None);
-                self.set(shard, Ownership::Leaving { to, servers, since, content, hold });
-                self.ownership(shard).machine()
+                *hold = Hold::Released(None);
+                Some((servers, content))
             }
             Ownership::Absent
             | Ownership::Serving(_)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::shard::config::{Configuration, Servers};
 use crate::shard::content::{Part, Place};
 use crate::shard::holdings::Holdings;
-use crate::types::{ConfigNum, NodeId, ShardId};
+use crate::types::{ConfigNum, ShardId};
 
 /// Messages between groups, with the controller, and with people who look after the cluster. A
 /// shard is named together with the configuration that moves it: a later move of the same shard is
@@ -92,8 +92,6 @@ pub enum Entry {
         since: ConfigNum,
         /// The place where the last part begins.
         from: Place,
-        /// The server that asked for it.
-        asked_by: NodeId,
     },
     /// The new owner of a shard has declined it.
     Decline {
@@ -151,8 +149,8 @@ impl Debug for Entry {
             Self::TurnTo { shard, since, servers } => {
                 write!(f, "turn to {servers:?} for {shard} {since}")
             }
-            Self::Release { shard, since, from, asked_by } => {
-                write!(f, "release {shard} {since} from {from:?} to {asked_by}")
+            Self::Release { shard, since, from } => {
+                write!(f, "release {shard} {since} from {from:?}")
             }
             Self::Decline { shard, since } => write!(f, "decline {shard} {since}"),
             Self::Discard { shard, since } => write!(f, "discard {shard} {since}"),

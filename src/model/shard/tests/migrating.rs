@@ -112,7 +112,7 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
     let said = apply(&mut second, &setup(2), &release);
     let [(to, Message::Part { shard, since, part })] = &said[..] else { panic!("a part") };
     let (shard, since) = (*shard, *since);
-    assert_eq!(*to, SERVERS[0], "the server that asked");
+    assert_eq!(*to, SERVERS[0], "the one server of the new owner");
     assert_eq!(apply(&mut second, &setup(2), &release), [], "a repetition has nothing to say");
     let again = Message::Part { shard, since, part: part.clone() };
     assert_eq!(to_second(&second, want.clone()), Response::Answer(again));
