@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::thread;
 
 use checks::portfolio;
 use model::limits::Limits;
@@ -104,28 +105,34 @@ fn hash(value: &impl Hash) -> u64 {
 
 #[test]
 fn renaming_and_stepping_commute_on_every_step_of_small_systems() {
-    for (name, scope, first) in scopes() {
-        let renamings = renamings(first);
-        let system = System::new(scope, Vec::new());
-        let (mut seen, mut stack, mut steps) = (HashSet::new(), system.init_states(), 0);
-        while let Some(before) = stack.pop() {
-            if !seen.insert(hash(&before)) {
-                continue;
-            }
-            let mut actions = Vec::new();
-            system.actions(&before, &mut actions);
-            for taken in actions {
-                let after = system.next_state(&before, taken.clone());
-                for renaming in &renamings {
-                    let renamed = action(renaming, &taken);
-                    let other = system.next_state(&state(renaming, &before), renamed);
-                    let expected = after.as_ref().map(|after| state(renaming, after));
-                    assert_eq!(other, expected, "{name}: {taken:?} in {before:?}");
-                }
-                steps += 1;
-                stack.extend(after.filter(|after| system.within_boundary(after)));
-            }
+    thread::scope(|threads| {
+        for (name, scope, first) in scopes() {
+            threads.spawn(move || commute(name, scope, first));
         }
-        assert!(steps > 1_000, "{name}: {steps} steps say little");
+    });
+}
+
+fn commute(name: &str, scope: Scope, first: usize) {
+    let renamings = renamings(first);
+    let system = System::new(scope, Vec::new());
+    let (mut seen, mut stack, mut steps) = (HashSet::new(), system.init_states(), 0);
+    while let Some(before) = stack.pop() {
+        if !seen.insert(hash(&before)) {
+            continue;
+        }
+        let mut actions = Vec::new();
+        system.actions(&before, &mut actions);
+        for taken in actions {
+            let after = system.next_state(&before, taken.clone());
+            for renaming in &renamings {
+                let renamed = action(renaming, &taken);
+                let other = system.next_state(&state(renaming, &before), renamed);
+                let expected = after.as_ref().map(|after| state(renaming, after));
+                assert_eq!(other, expected, "{name}: {taken:?} in {before:?}");
+            }
+            steps += 1;
+            stack.extend(after.filter(|after| system.within_boundary(after)));
+        }
     }
+    assert!(steps > 1_000, "{name}: {steps} steps say little");
 }
