@@ -132,7 +132,7 @@ impl Machine {
         }
     }
 
-    /// State of a request for a change: of the order that comes in, or of the change that is logged.
+    /// State of a request for a change: the order that comes in, or the change that is logged.
     #[must_use]
     pub fn standing_of_change<'a, T>(&'a self, request: &Request<T>) -> Standing<'a, Outcome> {
         match self {
