@@ -391,7 +391,7 @@ impl Replica {
             }
             let Payload::Command(command) = &entry.payload else { continue };
             has_arrived |= command.completes_shard();
-            let Applied { reply, others, said } = self.machine.apply(&setup.kind, command);
+            let Applied { reply, others, said, work: _ } = self.machine.apply(&setup.kind, command);
             if let Some((client, number)) = command.asked_by() {
                 if self.accepted.get(&client) == Some(&number) {
                     self.accepted.remove(&client);

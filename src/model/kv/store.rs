@@ -37,7 +37,8 @@ impl Store {
             }
             Op::Delete(key) => Output::Deleted(self.remove(key)),
             Op::Transaction(transaction) => {
-                match transaction.carry_out(limits, |key| self.map.get(key).cloned()) {
+                let (carried, _) = transaction.carry_out(limits, |key| self.map.get(key).cloned());
+                match carried {
                     Ok(Carried { values, writes }) => {
                         self.write(writes);
                         Output::Committed(values.into())

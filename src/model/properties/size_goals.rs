@@ -214,7 +214,7 @@ fn result_at_the_limit(server: Server<'_>) -> bool {
     });
     is_committed
         && request.op.transaction().is_some_and(|transaction| {
-            transaction.carry_out(&less, |key| store.store.get(key).cloned()).is_err()
+            transaction.carry_out(&less, |key| store.store.get(key).cloned()).0.is_err()
         })
 }
 

@@ -1,5 +1,6 @@
 //! Carrying out a transaction.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::{Condition, Operand, Reason, Refusal, Step, Transaction};
@@ -17,7 +18,8 @@ pub struct Carried {
 }
 
 impl Transaction {
-    /// Carries it out on what `read` finds.
+    /// Carries it out on what `read` finds. Returns also how many steps and bytes were looked at,
+    /// which is the measure of the time that it takes.
     ///
     /// # Errors
     /// If a step cannot be carried out, or all of it is too much.
@@ -25,14 +27,18 @@ impl Transaction {
         &self,
         limits: &Limits,
         read: impl Fn(&Key) -> Option<Value>,
-    ) -> Result<Carried, Refusal> {
-        Course::new(self, limits, read).run(&self.0)
+    ) -> (Result<Carried, Refusal>, usize) {
+        let looked = Cell::new(0);
+        let carried = Course::new(self, limits, &looked, read).run(&self.0);
+        (carried, looked.get())
     }
 }
 
 /// A transaction that is being carried out.
 struct Course<'a, R> {
     limits: &'a Limits,
+    /// How many steps and bytes were looked at.
+    looked: &'a Cell<usize>,
     /// What the keys held before.
     read: R,
     carried: Carried,
@@ -41,16 +47,23 @@ struct Course<'a, R> {
 }
 
 impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
-    fn new(transaction: &Transaction, limits: &'a Limits, read: R) -> Self {
+    fn new(
+        transaction: &Transaction,
+        limits: &'a Limits,
+        looked: &'a Cell<usize>,
+        read: R,
+    ) -> Self {
         let reads = transaction.accesses().into_iter().filter(|(_, access)| access.reads());
         let found: usize = reads.map(|(key, _)| size::of(&(key, read(key)))).sum();
         let left = (limits.work + 1).saturating_sub(found); // At 0 it is too much already.
-        Self { limits, read, carried: Carried::default(), left }
+        looked.set(found);
+        Self { limits, looked, read, carried: Carried::default(), left }
     }
 
     fn run(mut self, steps: &[Step]) -> Result<Carried, Refusal> {
         self.spend(0).map_err(|reason| Refusal { step: 0, reason })?;
         for (step, number) in steps.iter().zip(0..) {
+            self.look(1);
             self.take(step).map_err(|reason| Refusal { step: number, reason })?;
         }
         Ok(self.carried)
@@ -81,7 +94,7 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
             }
             Step::Add(key, operand) => {
                 let more = self.number_of(operand)?;
-                let sum = number(self.get(key).as_ref())?.checked_add(more);
+                let sum = self.number(self.get(key).as_ref())?.checked_add(more);
                 self.set(key, Some(Value::from(sum.ok_or(Reason::NotANumber)?.to_string())))
             }
             Step::Delete(key) => self.set(key, None),
@@ -97,11 +110,20 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
         Ok(match condition {
             Condition::Missing => found.is_none(),
             Condition::Present => found.is_some(),
-            Condition::Equals(operand) => found.as_ref() == Some(&self.operand(operand)?),
-            Condition::Differs(operand) => found.as_ref() != Some(&self.operand(operand)?),
-            Condition::AtLeast(operand) => self.number_of(operand)? <= number(found.as_ref())?,
-            Condition::AtMost(operand) => self.number_of(operand)? >= number(found.as_ref())?,
+            Condition::Equals(operand) => self.equals(found, operand)?,
+            Condition::Differs(operand) => !self.equals(found, operand)?,
+            Condition::AtLeast(operand) => {
+                self.number_of(operand)? <= self.number(found.as_ref())?
+            }
+            Condition::AtMost(operand) => {
+                self.number_of(operand)? >= self.number(found.as_ref())?
+            }
         })
+    }
+
+    fn equals(&self, found: &Option<Value>, operand: &Operand) -> Result<bool, Reason> {
+        self.look(found.as_ref().map_or(0, |value| value.0.len()));
+        Ok(found.as_ref() == Some(&self.operand(operand)?))
     }
 
     fn get(&self, key: &Key) -> Option<Value> {
@@ -116,7 +138,19 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
     }
 
     fn number_of(&self, operand: &Operand) -> Result<i64, Reason> {
-        number(Some(&self.operand(operand)?))
+        self.number(Some(&self.operand(operand)?))
+    }
+
+    /// A value as a number.
+    fn number(&self, value: Option<&Value>) -> Result<i64, Reason> {
+        let Some(value) = value else { return Ok(0) };
+        self.look(value.0.len());
+        let text = std::str::from_utf8(&value.0).map_err(|_| Reason::NotANumber)?;
+        text.parse().map_err(|_| Reason::NotANumber)
+    }
+
+    fn look(&self, at: usize) {
+        self.looked.set(self.looked.get() + at);
     }
 
     fn set(&mut self, key: &Key, value: Option<Value>) -> Result<(), Reason> {
@@ -130,6 +164,7 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Reason> {
+        self.look(bytes);
         match self.left.checked_sub(bytes) {
             None | Some(0) => Err(Reason::TooLarge),
             Some(left) => {
@@ -138,11 +173,4 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
             }
         }
     }
-}
-
-/// A value as a number.
-fn number(value: Option<&Value>) -> Result<i64, Reason> {
-    let Some(value) = value else { return Ok(0) };
-    let text = std::str::from_utf8(&value.0).map_err(|_| Reason::NotANumber)?;
-    text.parse().map_err(|_| Reason::NotANumber)
 }

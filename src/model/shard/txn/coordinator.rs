@@ -133,6 +133,7 @@ impl Shards {
         let mut record = self.transactions.records[&txn].clone();
         let config = Arc::clone(&self.config);
         let mut claims = claims(&record.transaction, &config);
+        out.work += record.transaction.steps().len();
         let own = claims.remove(&self.group).unwrap_or_default();
         record.count += 1;
         record.stage = Stage::Preparing { config, votes: OrdMap::new() };
@@ -206,7 +207,9 @@ impl Shards {
             Some(value) => (*value).clone(),
             None => self.value(key),
         };
-        match transaction.carry_out(&self.limits, read) {
+        let (carried, work) = transaction.carry_out(&self.limits, read);
+        out.work += work;
+        match carried {
             Ok(Carried { values, writes }) => {
                 if self.conclude(txn, Output::Committed(values.into()), out) {
                     self.end_attempt(txn, Some(&writes), None, out);
@@ -253,6 +256,7 @@ impl Shards {
         let record = self.transactions.records[&txn].clone();
         let Stage::Preparing { config, .. } = &record.stage else { return };
         let mut claims = claims(&record.transaction, config);
+        out.work += record.transaction.steps().len();
         let own = claims.remove(&self.group).unwrap_or_default();
         if let Some(writes) = writes {
             self.write(&written(&own, writes));

@@ -48,6 +48,7 @@ impl Shards {
         let mut reserved = Reserved::new();
         let mut freed = false;
         for waiter in self.waiters(out) {
+            out.work += waiter.claim.len();
             if self.must_wait(&waiter.claim, &reserved) {
                 freed |= self.wound_younger(&waiter, out);
                 for (key, access) in waiter.claim.iter() {
@@ -65,6 +66,7 @@ impl Shards {
 
     /// Requests for one key lock nothing: they need only that nobody else does.
     fn serve_stalled(&mut self, out: &mut Applied) {
+        out.work += self.transactions.stalled.len();
         for (client, request) in self.transactions.stalled.clone() {
             if self.is_locked(&request.op) {
                 continue;
@@ -111,6 +113,7 @@ impl Shards {
                 self.transactions.records.remove(txn);
                 continue;
             }
+            out.work += 2 * record.transaction.steps().len(); // For its home and its claim.
             let claim = claims(&record.transaction, &self.config).remove(&self.group);
             let claim = Arc::new(claim.unwrap_or_default());
             if from <= self.config.num && self.serves(&claim) && !self.is_leaving(&claim) {
