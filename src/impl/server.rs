@@ -25,7 +25,7 @@ use crate::wire;
 
 /// The version of the messages, and of the limits that decide what comes of them. Servers and
 /// clients of different versions do not hear each other.
-pub const SCHEMA: u8 = 7;
+pub const SCHEMA: u8 = 8;
 
 /// How many entries a leader without a disk has under way to a follower before it waits for an
 /// answer. With a disk it is one request at a time: while that is synced the next ones gather, and
@@ -372,7 +372,7 @@ mod tests {
         let (client, number) = (ClientId(1 << 32), RequestId(7));
         let migration = |message| Message::Migration(message);
         let swap = Transaction::try_from(vec![Step::Swap("a".into(), "b".into())]).unwrap();
-        let txn = TxnId { age: 9, client, number };
+        let txn = TxnId { age: 9, coordinator: GroupId(2), client, number };
         let attempt = Attempt { txn, config: ConfigNum(3), count: 2 };
         let order = Order { change: Change::Move(ShardId(5), GroupId(3)), force: true };
         let silent = Answer::Refused(NotTaken::Silent(GroupId(3)));

@@ -100,8 +100,8 @@ const HEALTH: usize = CHOICE
 const HOLDINGS: usize =
     HEALTH + U64 + CHOICE + length(NUMBERED) + NUMBERED * (U16 + CHOICE + U64 + U64);
 
-/// An attempt: age, client, number, configuration and count.
-const ATTEMPT: usize = U64 + U64 + U64 + U64 + U32;
+/// An attempt: age, coordinator, client, number, configuration and count.
+const ATTEMPT: usize = U64 + U16 + U64 + U64 + U64 + U32;
 
 /// An AppendEntries, beside its entries: the kind of message twice, the sender's credentials, the
 /// term, the position before the entries, the commit index, and how many entries there are.
@@ -109,6 +109,19 @@ pub const APPEND_ENTRIES: usize = CHOICE + (U64 + U64) + U64 + CHOICE + (U64 + U
 
 /// Who asks, and under which number.
 const ASKED_BY: usize = U64 + U64;
+
+/// Times that the checks of a transaction may compare as much as it may find, give back and write.
+/// At 16 times 4 MiB that takes a few milliseconds.
+const COMPARED_PER_WORK: usize = 16;
+
+impl Limits {
+    /// Most bytes that the checks of a transaction may compare in all, each time that one looks at
+    /// a value.
+    #[must_use]
+    pub const fn compared(&self) -> usize {
+        COMPARED_PER_WORK.saturating_mul(self.work)
+    }
+}
 
 /// The bounds that follow from the limits, each an upper bound of the encoding.
 impl Limits {

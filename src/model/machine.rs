@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::kv;
-use crate::kv::command::{Op, Output, Request};
+use crate::kv::command::{Output, Request};
 use crate::kv::session::Seen;
 use crate::limits::Limits;
 use crate::raft::{self, Purpose};
@@ -154,9 +154,10 @@ impl Machine {
                 tell::<Keys>(request, machine.apply(request).map(Answer::Done))
             }
             (Self::Group(shards), Command::Request(request)) => {
-                let answer = shards.apply(request);
-                let mut applied = tell::<Keys>(request, answer);
-                if let (Op::Transaction(_), Kind::Group(group)) = (&request.op, kind) {
+                let mut applied = Applied::default();
+                let answer = shards.apply(request, &mut applied);
+                applied.reply = tell::<Keys>(request, answer).reply;
+                if let Kind::Group(group) = kind {
                     shards.proceed(group, &mut applied);
                 }
                 applied

@@ -291,7 +291,8 @@ fn holdings(g: &mut Gen) -> Holdings {
 }
 
 fn attempt(g: &mut Gen) -> Attempt {
-    let txn = TxnId { age: number(g), client: client(g), number: RequestId(number(g)) };
+    let (age, coordinator, client) = (number(g), group(g), client(g));
+    let txn = TxnId { age, coordinator, client, number: RequestId(number(g)) };
     Attempt { txn, config: config_num(g), count: number(g) as u32 }
 }
 

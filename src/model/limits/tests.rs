@@ -83,7 +83,7 @@ fn contents() -> Arc<Contents> {
 }
 
 fn attempt() -> Attempt {
-    let txn = TxnId { age: u64::MAX, client: CLIENT, number: NUMBER };
+    let txn = TxnId { age: u64::MAX, coordinator: GROUP, client: CLIENT, number: NUMBER };
     Attempt { txn, config: NUM, count: u32::MAX }
 }
 
@@ -159,8 +159,7 @@ fn what_is_asked_of_a_participant_is_no_larger_than_the_transaction() {
         Step::Swap(key(8), key(9)),
     ];
     let transaction = Transaction::try_from(steps).unwrap();
-    let claim: Vec<(Key, Access)> =
-        transaction.accesses().into_iter().map(|(key, access)| (key.clone(), access)).collect();
+    let claim: Vec<(Key, Access)> = transaction.accesses().to_vec();
     assert!(size::of(&claim) <= size::of(&transaction) + 3, "a key costs as much in a claim");
 }
 

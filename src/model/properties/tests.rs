@@ -182,6 +182,29 @@ fn numbers_are_numbers() {
     assert_eq!(both.carry_out([of_nothing]), refusal(0, Reason::Missing));
     assert_eq!(both.carry_out([at_least("n", "0"), add("n", "-3")]), Ok(vec![]));
     assert_eq!(both.value("n"), Some("-3".into()));
+    both.put("least", "-9223372036854775808");
+    assert_eq!(both.carry_out([at_least("least", "-9223372036854775808")]), Ok(vec![]));
+    both.put("long", "000000000000000000001");
+    assert_eq!(both.carry_out([at_least("long", "1")]), refusal(0, Reason::NotANumber));
+    assert_eq!(both.carry_out([at_least("n", &"0".repeat(21))]), refusal(0, Reason::NotANumber));
+}
+
+/// Each check costs what it compares, however small the request is that asks for it.
+#[test]
+fn what_checks_compare_has_a_limit() {
+    let limits = Limits { work: 100, ..Limits::DEFAULT };
+    let mut both = Both::within(limits);
+    both.put("k", "0123456789");
+    let equals = Step::Check("k".into(), Condition::Equals(Operand::Of("k".into())));
+    let most = limits.compared() / 10;
+    assert_eq!(both.carry_out(vec![equals.clone(); most]), Ok(vec![]));
+    let one_more = vec![equals.clone(); most + 1];
+    assert_eq!(both.carry_out(one_more), refusal(most as u32, Reason::TooLarge));
+    let differs = Step::Check("k".into(), Condition::Differs(literal("other")));
+    let mixed = [vec![equals; most], vec![differs]].concat();
+    assert_eq!(both.carry_out(mixed), refusal(most as u32, Reason::TooLarge));
+    let present = Step::Check("k".into(), Condition::Present);
+    assert_eq!(both.carry_out(vec![present; most + 1]), Ok(vec![]), "it compares nothing");
 }
 
 #[test]

@@ -257,7 +257,7 @@ impl Course<'_> {
         let too_large = votes.is_none();
         let mut map = Map::within(self.before.limits);
         let mut own = Vec::new();
-        for key in transaction.accesses().into_keys() {
+        for (key, _) in transaction.accesses() {
             let value = match votes.as_ref().and_then(|votes| votes.get(key)) {
                 Some(value) => value.clone(),
                 None => self.present(key),

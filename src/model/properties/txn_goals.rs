@@ -141,7 +141,7 @@ fn wounded(server: Server<'_>) -> bool {
 }
 
 fn stalled(server: Server<'_>) -> bool {
-    shards(server).is_some_and(|shards| shards.transactions.stalled().next().is_some())
+    shards(server).is_some_and(|shards| shards.transactions.queue.requests().next().is_some())
 }
 
 fn kept_back(server: Server<'_>) -> bool {

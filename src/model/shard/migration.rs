@@ -218,6 +218,7 @@ impl Shards {
             Entry::Configure(next) => {
                 if self.is_ready_for(next) {
                     self.next = Some(Arc::clone(next));
+                    self.transactions.on_other_shards();
                     self.refuse_attempts(next.num, out);
                 }
             }

@@ -107,7 +107,7 @@ impl Shards {
     }
 
     /// Applies a committed request; `None` if it is not its turn yet, or the client has moved on.
-    pub fn apply(&mut self, request: &Request) -> Option<Answer> {
+    pub fn apply(&mut self, request: &Request, out: &mut Applied) -> Option<Answer> {
         let shard = self.shard_of(request.op.key());
         let is_locked = self.is_locked(&request.op);
         let Some(machine) = self.serving_mut(shard) else {
@@ -115,7 +115,7 @@ impl Shards {
         };
         let is_new = machine.seen(request.client, request.number) == Seen::Not;
         match &request.op {
-            Op::Transaction(transaction) if is_new => self.enlist(request, transaction),
+            Op::Transaction(transaction) if is_new => self.enlist(request, transaction, out),
             _ if is_new && is_locked => self.stall(request),
             _ => return machine.apply(request).map(Answer::Done),
         }
@@ -125,7 +125,10 @@ impl Shards {
     /// What can be done once an entry is applied: those who wait have their turn, and then, if
     /// nobody holds what leaves with it, the next configuration comes.
     pub fn proceed(&mut self, group: &Group, out: &mut Applied) {
-        self.serve_waiting(out);
+        if !self.transactions.has_due() {
+            return;
+        }
+        self.take_turns(out);
         if let Some(next) = self.next.clone()
             && !self.must_wait_with(&next)
         {
@@ -134,7 +137,7 @@ impl Shards {
             self.drop_fences();
             self.refuse_attempts(next.num, out);
             self.ask_for_what_comes(group, &[], &mut out.said);
-            self.serve_waiting(out);
+            self.take_turns(out);
         }
     }
 
@@ -166,6 +169,7 @@ impl Shards {
     /// Takes the next configuration. A shard that was to go to another group than it says now is
     /// offered: the new owner would ask that group.
     pub(super) fn configure(&mut self, group: &Group, next: &Arc<Configuration>, said: &mut Said) {
+        self.transactions.on_other_shards();
         let before = std::mem::replace(&mut self.config, Arc::clone(next));
         for (shard, owner) in next.assignment.iter() {
             if before.assignment.owner(shard) == owner {
@@ -330,6 +334,9 @@ impl Shards {
     fn set(&mut self, shard: ShardId, next: Ownership) {
         let now = self.ownership(shard);
         assert!(now.may_become(&next), "{shard} was {now:?}, now {next:?}");
+        if now.phase() != next.phase() {
+            self.transactions.on_other_shards();
+        }
         match next {
             Ownership::Absent => drop(self.shards.remove(&shard)),
             Ownership::Serving(_) | Ownership::Awaiting { .. } | Ownership::Leaving { .. } => {

@@ -86,7 +86,7 @@ impl Spec for Map {
             Op::Append(_, more) => more.0.len() > MAX_VALUE_BYTES,
             Op::Cas { expected, new, .. } => expected.as_ref() == Some(new),
             Op::Transaction(transaction) => {
-                transaction.accesses().values().all(|access| !access.writes())
+                transaction.accesses().iter().all(|(_, access)| !access.writes())
             }
             Op::Put(..) | Op::Delete(_) => false,
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::kv::command::{Key, Output, Value};
-use crate::kv::transaction::{Condition, Operand, Reason, Refusal, Step, Transaction};
+use crate::kv::transaction::{
+    Condition, MAX_NUMBER_BYTES, Operand, Reason, Refusal, Step, Transaction,
+};
 use crate::limits::Limits;
 use crate::size;
 
@@ -19,12 +21,13 @@ pub(super) fn apply(
     let of_key = |key: &Key| size::bytes(key.len());
     let of_value =
         |value: Option<&Value>| size::CHOICE + value.map_or(0, |value| size::bytes(value.0.len()));
-    let accesses = transaction.accesses().into_iter();
+    let accesses = transaction.accesses().iter();
     let read = accesses.filter(|(_, access)| access.reads()).map(|(key, _)| key);
     let mut work: usize = read.map(|key| of_key(key) + of_value(map.get(key))).sum();
     if work > limits.work {
         return Err(Refusal { step: 0, reason: Reason::TooLarge });
     }
+    let mut compared = 0;
     let mut found = Vec::new();
     for (step, number) in transaction.steps().iter().zip(0..) {
         let refuse = |reason| Refusal { step: number, reason };
@@ -35,6 +38,12 @@ pub(super) fn apply(
             }
             Step::Check(key, condition) => {
                 let value = map.get(key);
+                if let Condition::Equals(_) | Condition::Differs(_) = condition {
+                    compared += value.map_or(0, |value| value.0.len());
+                    if compared > limits.compared() {
+                        return Err(refuse(Reason::TooLarge));
+                    }
+                }
                 if !holds(map, value, condition).map_err(refuse)? {
                     return Err(refuse(Reason::Found(value.cloned())));
                 }
@@ -109,6 +118,7 @@ fn holds(map: &Contents, value: Option<&Value>, condition: &Condition) -> Result
 fn integer(value: Option<&Value>) -> Result<i64, Reason> {
     match value {
         None => Ok(0),
+        Some(value) if value.0.len() > MAX_NUMBER_BYTES => Err(Reason::NotANumber),
         Some(value) => String::from_utf8_lossy(&value.0).parse().map_err(|_| Reason::NotANumber),
     }
 }

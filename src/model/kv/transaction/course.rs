@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::{Condition, Operand, Reason, Refusal, Step, Transaction};
+use super::{Condition, MAX_NUMBER_BYTES, Operand, Reason, Refusal, Step, Transaction};
 use crate::kv::command::{Key, Value};
 use crate::limits::Limits;
 use crate::size;
@@ -29,7 +29,7 @@ impl Transaction {
         read: impl Fn(&Key) -> Option<Value>,
     ) -> (Result<Carried, Refusal>, usize) {
         let looked = Cell::new(0);
-        let carried = Course::new(self, limits, &looked, read).run(&self.0);
+        let carried = Course::new(self, limits, &looked, read).run(&self.steps);
         (carried, looked.get())
     }
 }
@@ -44,6 +44,8 @@ struct Course<'a, R> {
     carried: Carried,
     /// How many bytes it may still find, give back and write.
     left: usize,
+    /// How many bytes its checks may still compare.
+    comparable: usize,
 }
 
 impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
@@ -53,11 +55,12 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
         looked: &'a Cell<usize>,
         read: R,
     ) -> Self {
-        let reads = transaction.accesses().into_iter().filter(|(_, access)| access.reads());
+        let reads = transaction.accesses().iter().filter(|(_, access)| access.reads());
         let found: usize = reads.map(|(key, _)| size::of(&(key, read(key)))).sum();
         let left = (limits.work + 1).saturating_sub(found); // At 0 it is too much already.
         looked.set(found);
-        Self { limits, looked, read, carried: Carried::default(), left }
+        let comparable = limits.compared();
+        Self { limits, looked, read, carried: Carried::default(), left, comparable }
     }
 
     fn run(mut self, steps: &[Step]) -> Result<Carried, Refusal> {
@@ -106,7 +109,7 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
         }
     }
 
-    fn holds(&self, found: &Option<Value>, condition: &Condition) -> Result<bool, Reason> {
+    fn holds(&mut self, found: &Option<Value>, condition: &Condition) -> Result<bool, Reason> {
         Ok(match condition {
             Condition::Missing => found.is_none(),
             Condition::Present => found.is_some(),
@@ -121,8 +124,10 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
         })
     }
 
-    fn equals(&self, found: &Option<Value>, operand: &Operand) -> Result<bool, Reason> {
-        self.look(found.as_ref().map_or(0, |value| value.0.len()));
+    fn equals(&mut self, found: &Option<Value>, operand: &Operand) -> Result<bool, Reason> {
+        let length = found.as_ref().map_or(0, |value| value.0.len());
+        self.comparable = self.comparable.checked_sub(length).ok_or(Reason::TooLarge)?;
+        self.look(length);
         Ok(found.as_ref() == Some(&self.operand(operand)?))
     }
 
@@ -144,6 +149,9 @@ impl<'a, R: Fn(&Key) -> Option<Value>> Course<'a, R> {
     /// A value as a number.
     fn number(&self, value: Option<&Value>) -> Result<i64, Reason> {
         let Some(value) = value else { return Ok(0) };
+        if value.0.len() > MAX_NUMBER_BYTES {
+            return Err(Reason::NotANumber);
+        }
         self.look(value.0.len());
         let text = std::str::from_utf8(&value.0).map_err(|_| Reason::NotANumber)?;
         text.parse().map_err(|_| Reason::NotANumber)

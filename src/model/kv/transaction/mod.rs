@@ -8,9 +8,9 @@
 mod course;
 mod show;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use course::Carried;
 
@@ -32,11 +32,20 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// they are found or written under, as they are encoded.
 pub const MAX_WORK_BYTES: usize = 4 << 20;
 
+/// Longest number, in bytes: the least of 64 bits with its sign. What is longer is no number, so
+/// reading one costs nothing worth counting.
+pub const MAX_NUMBER_BYTES: usize = 20;
+
 /// Operations that take effect together: at least one, within the limits, and no two of which write
 /// to a key what the other then hides.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
 #[serde(try_from = "Vec<Step>")]
-pub struct Transaction(Vec<Step>);
+pub struct Transaction {
+    steps: Vec<Step>,
+    /// Its keys, in order, and what each is needed for. Computed once: a transaction that waits is
+    /// looked at often, and may have many more steps than keys.
+    accesses: Vec<(Key, Access)>,
+}
 
 /// One operation of a transaction.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -100,9 +109,11 @@ pub enum Reason {
     Found(Option<Value>),
     /// An operand is not there.
     Missing,
-    /// What should be a number is none, or one beyond 64 bits with sign.
+    /// What should be a number is none, or one beyond 64 bits with sign, or longer than
+    /// [`MAX_NUMBER_BYTES`].
     NotANumber,
-    /// A value would outgrow [`Limits::value`], or all together [`Limits::work`].
+    /// A value would outgrow [`Limits::value`], all together [`Limits::work`], or what is compared
+    /// [`Limits::compared`].
     TooLarge,
 }
 
@@ -138,24 +149,36 @@ impl Transaction {
     /// Its operations.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
-        &self.0
+        &self.steps
     }
 
     /// The least of its keys. The shard of this key remembers what has become of the transaction.
     #[must_use]
     pub fn first_key(&self) -> &Key {
-        self.0.iter().flat_map(Step::keys).min().expect("it has a step, and every step a key")
+        let (key, _) = self.accesses.first().expect("it has a step, and every step a key");
+        key
     }
 
-    /// Its keys, and what each is needed for.
+    /// Its keys, in order, and what each is needed for.
     #[must_use]
-    pub fn accesses(&self) -> BTreeMap<&Key, Access> {
-        let mut accesses = BTreeMap::new();
-        for (key, access) in self.0.iter().flat_map(Step::accesses) {
-            let all = accesses.entry(key).or_insert(access);
-            *all = all.and(access);
-        }
-        accesses
+    pub fn accesses(&self) -> &[(Key, Access)] {
+        &self.accesses
+    }
+}
+
+/// The keys of some steps, and what each is needed for.
+fn accesses(steps: &[Step]) -> BTreeMap<&Key, Access> {
+    let mut accesses = BTreeMap::new();
+    for (key, access) in steps.iter().flat_map(Step::accesses) {
+        let all = accesses.entry(key).or_insert(access);
+        *all = all.and(access);
+    }
+    accesses
+}
+
+impl Serialize for Transaction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.steps.serialize(serializer)
     }
 }
 
@@ -173,11 +196,11 @@ impl TryFrom<Vec<Step>> for Transaction {
         if bytes > MAX_BYTES {
             return Err(Mistake::TooManyBytes(bytes));
         }
-        let keys: BTreeSet<_> = steps.iter().flat_map(Step::keys).collect();
-        if keys.len() > MAX_KEYS {
-            return Err(Mistake::TooManyKeys(keys.len()));
+        let accesses = accesses(&steps);
+        if accesses.len() > MAX_KEYS {
+            return Err(Mistake::TooManyKeys(accesses.len()));
         }
-        if let Some(key) = keys.iter().find(|key| key.len() > MAX_KEY_BYTES) {
+        if let Some(key) = accesses.keys().find(|key| key.len() > MAX_KEY_BYTES) {
             return Err(Mistake::KeyTooLong(key.len()));
         }
         // Whether each key that is written is set, and so may be written once only.
@@ -187,7 +210,8 @@ impl TryFrom<Vec<Step>> for Transaction {
                 return Err(Mistake::WrittenTwice(key.clone()));
             }
         }
-        Ok(Self(steps))
+        let accesses = accesses.into_iter().map(|(key, access)| (key.clone(), access)).collect();
+        Ok(Self { steps, accesses })
     }
 }
 

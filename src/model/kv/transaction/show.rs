@@ -10,7 +10,7 @@ use crate::kv::command::MAX_KEY_BYTES;
 impl Debug for Transaction {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("txn ")?;
-        f.debug_set().entries(&self.0).finish()
+        f.debug_set().entries(&self.steps).finish()
     }
 }
 

@@ -12,8 +12,7 @@ use crate::kv::session::Seen;
 use crate::kv::transaction::{Carried, Reason, Refusal, Transaction};
 use crate::machine::Applied;
 use crate::replica::Answer;
-use crate::shard::config::{Configuration, Servers};
-use crate::shard::migration::Said;
+use crate::shard::config::Configuration;
 use crate::shard::store::Shards;
 use crate::types::{ConfigNum, GroupId, NodeId, ShardId};
 
@@ -56,7 +55,7 @@ pub enum Stage {
 
 impl Record {
     /// The attempt that is alive, and the configuration that it was made under.
-    fn attempt(&self, txn: TxnId) -> Option<(Attempt, &Arc<Configuration>)> {
+    pub(super) fn attempt(&self, txn: TxnId) -> Option<(Attempt, &Arc<Configuration>)> {
         match &self.stage {
             Stage::Waiting { .. } => None,
             Stage::Preparing { config, .. } | Stage::Decided { config, .. } => {
@@ -116,16 +115,24 @@ impl Shards {
     }
 
     /// A request for a transaction is committed, and has not been carried out.
-    pub(in crate::shard) fn enlist(&mut self, request: &Request, transaction: &Arc<Transaction>) {
+    pub(in crate::shard) fn enlist(
+        &mut self,
+        request: &Request,
+        transaction: &Arc<Transaction>,
+        out: &mut Applied,
+    ) {
         let Request { client, number, .. } = *request;
         if self.transactions.has_in_hand(client, number) {
             return;
         }
         self.transactions.clock += 1;
-        let txn = TxnId { age: self.transactions.clock, client, number };
+        let (age, coordinator) = (self.transactions.clock, self.group);
+        let txn = TxnId { age, coordinator, client, number };
         let stage = Stage::Waiting { from: ConfigNum::default() };
         let record = Record { transaction: Arc::clone(transaction), count: 0, stage };
         self.transactions.records.insert(txn, record);
+        self.transactions.in_hand.insert((client, number));
+        self.line_up(txn, out);
     }
 
     /// The next attempt begins: what the group itself owns of the keys is free.
@@ -133,7 +140,7 @@ impl Shards {
         let mut record = self.transactions.records[&txn].clone();
         let config = Arc::clone(&self.config);
         let mut claims = claims(&record.transaction, &config);
-        out.work += record.transaction.steps().len();
+        out.work += record.transaction.accesses().len();
         let own = claims.remove(&self.group).unwrap_or_default();
         record.count += 1;
         record.stage = Stage::Preparing { config, votes: OrdMap::new() };
@@ -142,7 +149,7 @@ impl Shards {
         if claims.is_empty() {
             self.decide(txn, out);
         } else {
-            self.ask_for_votes(txn, &mut out.said);
+            self.say(txn, &mut out.said);
         }
     }
 
@@ -187,14 +194,19 @@ impl Shards {
     }
 
     /// A participant has done as it was told.
-    pub(super) fn count_settled(&mut self, attempt: Attempt, group: GroupId) {
+    pub(super) fn count_settled(
+        &mut self,
+        attempt: Attempt,
+        group: GroupId,
+        out: &mut Applied,
+    ) {
         let Some(record) = self.alive(attempt) else { return };
         let Stage::Decided { config, open, retry } = &record.stage else { return };
         let (config, open, retry) = (Arc::clone(config), open.without(&group), *retry);
         let stage = Stage::Decided { config, open, retry };
         let record = Record { stage, ..record.clone() };
         self.transactions.records.insert(attempt.txn, record);
-        self.forget_if_settled(attempt.txn);
+        self.forget_if_settled(attempt.txn, out);
     }
 
     /// Everybody has voted yes: the transaction is carried out, or refused for good.
@@ -256,12 +268,12 @@ impl Shards {
         let record = self.transactions.records[&txn].clone();
         let Stage::Preparing { config, .. } = &record.stage else { return };
         let mut claims = claims(&record.transaction, config);
-        out.work += record.transaction.steps().len();
+        out.work += record.transaction.accesses().len();
         let own = claims.remove(&self.group).unwrap_or_default();
         if let Some(writes) = writes {
             self.write(&written(&own, writes));
         }
-        self.transactions.locks.release(txn, &own);
+        self.transactions.release(txn, &own);
         let decision = |claim: &Claim| match writes {
             Some(writes) => Decision::Commit(Arc::new(written(claim, writes))),
             None => Decision::Abort,
@@ -269,12 +281,12 @@ impl Shards {
         let open = claims.iter().map(|(group, claim)| (*group, decision(claim))).collect();
         let stage = Stage::Decided { config: Arc::clone(config), open, retry };
         self.transactions.records.insert(txn, Record { stage, ..record });
-        self.tell_decision(txn, &mut out.said);
-        self.forget_if_settled(txn);
+        self.say(txn, &mut out.said);
+        self.forget_if_settled(txn, out);
     }
 
     /// When all have acknowledged a decision there is nothing left of the attempt.
-    fn forget_if_settled(&mut self, txn: TxnId) {
+    fn forget_if_settled(&mut self, txn: TxnId, out: &mut Applied) {
         let record = &self.transactions.records[&txn];
         let Stage::Decided { open, retry, .. } = &record.stage else { return };
         if !open.is_empty() {
@@ -284,45 +296,15 @@ impl Shards {
             Some(from) => {
                 let record = Record { stage: Stage::Waiting { from }, ..record.clone() };
                 self.transactions.records.insert(txn, record);
+                self.line_up(txn, out);
             }
-            None => drop(self.transactions.records.remove(&txn)),
-        }
-    }
-
-    /// Asks the participants that have not voted.
-    pub(super) fn ask_for_votes(&self, txn: TxnId, said: &mut Said) {
-        let record = &self.transactions.records[&txn];
-        let Some((attempt, config)) = record.attempt(txn) else { return };
-        let Stage::Preparing { votes, .. } = &record.stage else { return };
-        for (group, claim) in claims(&record.transaction, config) {
-            if group != self.group && !votes.contains_key(&group) {
-                let (coordinator, claim) = (self.servers_under(config), Arc::new(claim));
-                let message = Message::Prepare { attempt, coordinator, claim };
-                super::say(said, &config.groups[&group], &message);
-            }
-        }
-    }
-
-    /// Tells the participants that have not acknowledged a decision.
-    pub(super) fn tell_decision(&self, txn: TxnId, said: &mut Said) {
-        let record = &self.transactions.records[&txn];
-        let Some((attempt, config)) = record.attempt(txn) else { return };
-        let Stage::Decided { open, .. } = &record.stage else { return };
-        for (group, decision) in open {
-            let (coordinator, decision) = (self.servers_under(config), decision.clone());
-            let message = Message::Decide { attempt, coordinator, decision };
-            super::say(said, &config.groups[group], &message);
+            None => self.transactions.forget(txn),
         }
     }
 
     /// The shard that remembers what has become of a transaction.
     pub(super) fn home(&self, record: &Record) -> ShardId {
         self.shard_of(record.transaction.first_key())
-    }
-
-    /// This group's own servers, as a configuration names them.
-    fn servers_under(&self, config: &Configuration) -> Servers {
-        config.groups.get(&self.group).cloned().unwrap_or_else(|| Servers::from_iter([]))
     }
 }
 

@@ -18,7 +18,7 @@
 //! the end of the last, so at any time one attempt of a transaction is alive, and whoever has voted
 //! has a coordinator that knows what it voted for.
 //!
-//! **Conflicts** ([`queue`]). Who finds a key locked waits. The older of two transactions is never
+//! **Conflicts** ([`queue`], [`turns`]). Who finds a key locked waits. The older of two transactions is never
 //! kept waiting by what the younger one might yet wait for: it *wounds* the younger
 //! ([`Message::Wound`]), whose coordinator gives up the attempt, unless it has decided, and begins
 //! another [Rosenkrantz, wound-wait]. Ages come from clocks that groups set forward when they hear
@@ -38,35 +38,41 @@
 
 pub mod coordinator;
 pub mod locks;
+mod outstanding;
 pub mod participant;
 pub mod queue;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-use im::OrdMap;
+use im::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use self::coordinator::{Reaction, Record};
 use self::locks::Locks;
 use self::participant::{Fence, Share};
+use self::queue::{Due, Queue};
 use super::config::{Configuration, Servers};
 use super::migration::Said;
 use super::route::shard_of;
 use super::store::Shards;
-use crate::kv::command::{Key, Request, Value};
+use crate::kv::command::{Key, Value};
 use crate::kv::transaction::{Access, Transaction};
 use crate::machine::Applied;
 use crate::replica;
 use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId};
 
-/// A transaction. The older come before the younger; it is another one when another group
-/// coordinates it.
+/// A transaction. The older come before the younger; of the same age are those of different
+/// coordinators \[Lamport\]. It is another one when another group coordinates it: no two groups,
+/// however far apart their clocks are, name two transactions alike.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct TxnId {
     /// When it came, by the clock of its coordinator.
     pub age: u64,
+    /// The group that coordinates it.
+    pub coordinator: GroupId,
     /// The session that asked.
     pub client: ClientId,
     /// The request's number there.
@@ -206,25 +212,23 @@ pub struct Transactions {
     pub locks: Locks,
     /// Those that the group coordinates.
     pub records: OrdMap<TxnId, Record>,
+    /// The requests that these came with.
+    in_hand: OrdSet<(ClientId, RequestId)>,
     /// The attempts of others that it takes part in, or will when it can.
     pub shares: OrdMap<TxnId, Share>,
     /// What must not begin again here.
     fences: OrdMap<ClientId, Fence>,
-    /// Requests for one key that somebody holds.
-    stalled: OrdMap<ClientId, Request>,
+    /// Those who wait for keys that somebody holds.
+    pub queue: Queue,
+    /// What the entry that is being applied has set free.
+    due: Due,
 }
 
 impl Transactions {
     /// Whether a request is waiting for its turn, or being carried out.
     #[must_use]
     pub fn has_in_hand(&self, client: ClientId, number: RequestId) -> bool {
-        self.stalled.get(&client).is_some_and(|request| request.number == number)
-            || self.records.keys().any(|txn| (txn.client, txn.number) == (client, number))
-    }
-
-    /// The requests for one key that wait for a lock.
-    pub fn stalled(&self) -> impl Iterator<Item = &Request> {
-        self.stalled.values()
+        self.in_hand.contains(&(client, number)) || self.queue.has_request(client, number)
     }
 
     /// Whether nobody holds a key, waits for one, or has to be told a decision.
@@ -233,7 +237,30 @@ impl Transactions {
         self.locks.is_empty()
             && self.records.is_empty()
             && self.shares.is_empty()
-            && self.stalled.is_empty()
+            && self.queue.is_empty()
+    }
+
+    /// Whether an entry has changed something that may let somebody go on.
+    #[must_use]
+    pub fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// Notes that the group has other shards than before, or is about to.
+    pub(super) fn on_other_shards(&mut self) {
+        self.due.everything = true;
+    }
+
+    /// Takes the keys of a claim from a transaction.
+    fn release(&mut self, txn: TxnId, claim: &Claim) {
+        self.locks.release(txn, claim);
+        self.due.free(claim);
+    }
+
+    /// There is nothing left of a transaction that the group coordinates.
+    fn forget(&mut self, txn: TxnId) {
+        self.records.remove(&txn);
+        self.in_hand.remove(&(txn.client, txn.number));
     }
 }
 
@@ -271,7 +298,7 @@ impl Shards {
             Entry::Decide { attempt, coordinator, decision } => {
                 self.settle(*attempt, coordinator, decision, out);
             }
-            Entry::Settled { attempt, group } => self.count_settled(*attempt, *group),
+            Entry::Settled { attempt, group } => self.count_settled(*attempt, *group, out),
         }
     }
 }
@@ -289,7 +316,7 @@ pub fn claims(transaction: &Transaction, config: &Configuration) -> BTreeMap<Gro
     let mut claims: BTreeMap<GroupId, Claim> = BTreeMap::new();
     for (key, access) in transaction.accesses() {
         if let Some(owner) = config.assignment.owner(shard_of(key, shards)) {
-            claims.entry(owner).or_default().push((key.clone(), access));
+            claims.entry(owner).or_default().push((key.clone(), *access));
         }
     }
     claims
@@ -297,7 +324,7 @@ pub fn claims(transaction: &Transaction, config: &Configuration) -> BTreeMap<Gro
 
 impl Debug for TxnId {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}@{}", self.client, self.number, self.age)
+        write!(f, "{}.{}@{}:{}", self.client, self.number, self.coordinator, self.age)
     }
 }
 
@@ -336,6 +363,6 @@ impl Debug for Entry {
 impl Debug for Transactions {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "clock {} {:?} records {:?}", self.clock, self.locks, self.records)?;
-        write!(f, " shares {:?} fences {:?} stalled {:?}", self.shares, self.fences, self.stalled)
+        write!(f, " shares {:?} fences {:?} {:?}", self.shares, self.fences, self.queue)
     }
 }

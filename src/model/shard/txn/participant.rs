@@ -128,6 +128,7 @@ impl Shards {
                 let share = Share { attempt, coordinator, claim, prepared: false };
                 self.transactions.clock = self.transactions.clock.max(attempt.txn.age);
                 self.transactions.shares.insert(attempt.txn, share);
+                self.line_up(attempt.txn, out);
             }
             Some(Err(vote)) => {
                 super::say(&mut out.said, coordinator, &Message::Vote { attempt, vote });
@@ -143,6 +144,7 @@ impl Shards {
         let length: usize = found.iter().map(size::of).sum();
         let vote = if length > self.limits.work {
             self.transactions.shares.remove(&attempt.txn);
+            self.transactions.due.free(&share.claim);
             Vote::TooLarge
         } else {
             self.transactions.locks.take(attempt.txn, &share.claim);
@@ -157,6 +159,7 @@ impl Shards {
     pub(super) fn refuse(&mut self, share: &Share, reached: ConfigNum, out: &mut Applied) {
         let attempt = share.attempt;
         self.transactions.shares.remove(&attempt.txn);
+        self.leave_queue(attempt.txn);
         let vote = Vote::No(reached);
         super::say(&mut out.said, &share.coordinator, &Message::Vote { attempt, vote });
     }
@@ -174,9 +177,10 @@ impl Shards {
                 if let Decision::Commit(writes) = decision {
                     self.write(writes);
                 }
-                self.transactions.locks.release(attempt.txn, &share.claim);
+                self.transactions.release(attempt.txn, &share.claim);
             }
             self.transactions.shares.remove(&attempt.txn);
+            self.leave_queue(attempt.txn);
         }
         let fence = Fence::of(attempt);
         let before = self.transactions.fences.get(&attempt.txn.client);

@@ -1,239 +1,208 @@
-//! Whose turn it is: requests for one key, and transactions, that wait for keys.
+//! Lines at the keys of a group: who waits for which key, in which order.
 //!
-//! There is no queue to be kept: who waits is known from what is recorded, and the order is that of
-//! age. After every entry that may have freed something all of it is looked at again, on every
-//! replica alike.
+//! What is here follows from what the group has recorded ([`Record`], [`Share`]). It is kept so
+//! that whoever may go on when a key becomes free is found at that key, however many others wait
+//! elsewhere.
+//!
+//! [`Record`]: super::coordinator::Record
+//! [`Share`]: super::participant::Share
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-use super::coordinator::Stage;
-use super::participant::Share;
-use super::{Claim, Message, TxnId, claims};
+use im::{OrdMap, OrdSet};
+
+use super::{Claim, TxnId};
 use crate::kv::command::{Key, Op, Request};
-use crate::kv::session::Seen;
 use crate::kv::transaction::Access;
-use crate::machine::Applied;
-use crate::replica::Answer;
-use crate::shard::config::Configuration;
-use crate::shard::migration::Said;
-use crate::shard::ownership::Ownership;
-use crate::shard::store::Shards;
-use crate::types::ConfigNum;
+use crate::types::{ClientId, RequestId};
 
-/// A transaction that waits for keys of the group.
-struct Waiter {
-    txn: TxnId,
-    claim: Arc<Claim>,
-    role: Role,
+/// The lines at all keys.
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Queue {
+    /// The transactions that wait, and what each needs.
+    claims: OrdMap<TxnId, Arc<Claim>>,
+    /// The clients whose requests for one key wait, and that key.
+    stalled: OrdMap<ClientId, Key>,
+    /// The line at each key that somebody waits for.
+    lines: OrdMap<Key, Line>,
 }
 
-enum Role {
-    Coordinator,
-    Participant(Share),
+/// The line at one key.
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Line {
+    /// The transactions that read the key.
+    readers: OrdSet<TxnId>,
+    /// The transactions that write it.
+    writers: OrdSet<TxnId>,
+    /// The requests for this key alone.
+    requests: OrdMap<ClientId, Request>,
 }
 
-/// What older transactions wait for: whether they write it.
-type Reserved = BTreeMap<Key, bool>;
+/// Changes by one entry that may let somebody go on. Nothing is left of it when the entry is
+/// applied.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Due {
+    /// Whether the group has other shards than before, or is about to: all that wait are looked at.
+    pub everything: bool,
+    /// Keys that somebody has ceased to hold or to wait for.
+    pub keys: BTreeSet<Key>,
+    /// Transactions whose turn it may be.
+    pub transactions: BTreeSet<TxnId>,
+}
 
-impl Shards {
-    /// Carries out, locks and refuses whatever can be by now.
-    pub(in crate::shard) fn serve_waiting(&mut self, out: &mut Applied) {
-        while self.serve_once(out) {}
+impl Due {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.everything && self.keys.is_empty() && self.transactions.is_empty()
     }
 
-    /// Looks at all that wait, once. Gives whether that has freed anything.
-    fn serve_once(&mut self, out: &mut Applied) -> bool {
-        self.serve_stalled(out);
-        let mut reserved = Reserved::new();
-        let mut freed = false;
-        for waiter in self.waiters(out) {
-            out.work += waiter.claim.len();
-            if self.must_wait(&waiter.claim, &reserved) {
-                freed |= self.wound_younger(&waiter, out);
-                for (key, access) in waiter.claim.iter() {
-                    *reserved.entry(key.clone()).or_default() |= access.writes();
-                }
-                continue;
-            }
-            match waiter.role {
-                Role::Coordinator => self.begin(waiter.txn, out),
-                Role::Participant(share) => self.vote(&share, out),
-            }
+    /// Notes that somebody has ceased to hold these keys, or to wait for them.
+    pub(super) fn free(&mut self, claim: &Claim) {
+        self.keys.extend(claim.iter().map(|(key, _)| key.clone()));
+    }
+}
+
+impl Queue {
+    /// How many transactions wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.claims.is_empty()
+    }
+
+    /// The transactions that wait, the oldest first, and what each needs.
+    pub fn transactions(&self) -> impl Iterator<Item = (&TxnId, &Arc<Claim>)> {
+        self.claims.iter()
+    }
+
+    /// The requests for one key that wait.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.stalled.iter().filter_map(|(client, key)| self.lines.get(key)?.requests.get(client))
+    }
+
+    /// Whether this request for one key waits.
+    #[must_use]
+    pub fn has_request(&self, client: ClientId, number: RequestId) -> bool {
+        let line = self.stalled.get(&client).and_then(|key| self.lines.get(key));
+        line.and_then(|line| line.requests.get(&client)).is_some_and(|r| r.number == number)
+    }
+
+    /// What a transaction needs, if it waits.
+    #[must_use]
+    pub fn claim(&self, txn: TxnId) -> Option<&Arc<Claim>> {
+        self.claims.get(&txn)
+    }
+
+    /// Adds a transaction.
+    pub(super) fn push(&mut self, txn: TxnId, claim: Arc<Claim>) {
+        for (key, access) in claim.iter() {
+            let line = self.lines.entry(key.clone()).or_default();
+            line.of(*access).insert(txn);
         }
-        freed
+        self.claims.insert(txn, claim);
     }
 
-    /// Requests for one key lock nothing: they need only that nobody else does.
-    fn serve_stalled(&mut self, out: &mut Applied) {
-        out.work += self.transactions.stalled.len();
-        for (client, request) in self.transactions.stalled.clone() {
-            if self.is_locked(&request.op) {
-                continue;
-            }
-            self.transactions.stalled.remove(&client);
-            let shard = self.shard_of(request.op.key());
-            let Some(machine) = self.serving_mut(shard) else { continue };
-            if let Some(output) = machine.apply(&request) {
-                out.answer(client, request.number, Answer::Done(output));
-            }
+    /// Removes a transaction. Returns what it needed, if it was there.
+    pub(super) fn remove(&mut self, txn: TxnId) -> Option<Arc<Claim>> {
+        let claim = self.claims.remove(&txn)?;
+        for (key, access) in claim.iter() {
+            self.change(key, |line| {
+                line.of(*access).remove(&txn);
+            });
         }
+        Some(claim)
     }
 
-    /// A request for one key finds it locked.
-    pub(in crate::shard) fn stall(&mut self, request: &Request) {
-        // A client that asks for another thing has given up the last one.
-        self.transactions.stalled.insert(request.client, request.clone());
+    /// Adds a request for one key. A client that asks for another thing has given up the last one:
+    /// returns the key of that one.
+    pub(super) fn stall(&mut self, request: &Request) -> Option<Key> {
+        let left = self.unstall(request.client);
+        let key = request.op.key();
+        self.stalled.insert(request.client, key.clone());
+        let line = self.lines.entry(key.clone()).or_default();
+        line.requests.insert(request.client, request.clone());
+        left
     }
 
-    /// Whether an operation on one key must wait.
-    pub(in crate::shard) fn is_locked(&self, op: &Op) -> bool {
-        self.transactions.locks.deny(op.key(), access(op))
+    /// Removes the request of a client. Returns the key that it waited for, if it did.
+    pub(super) fn unstall(&mut self, client: ClientId) -> Option<Key> {
+        let key = self.stalled.remove(&client)?;
+        self.change(&key, |line| {
+            line.requests.remove(&client);
+        });
+        Some(key)
     }
 
-    /// The transactions that wait for keys here and could have them, the oldest first. Those that
-    /// cannot any more are refused.
-    fn waiters(&mut self, out: &mut Applied) -> Vec<Waiter> {
-        let transactions = self.transactions.clone();
-        let mut waiters = Vec::new();
-        for (txn, record) in &transactions.records {
-            let Stage::Waiting { from } = record.stage else { continue };
-            let home = self.home(record);
-            let seen = match self.ownership(home) {
-                Ownership::Serving(machine) => machine.seen(txn.client, txn.number),
-                Ownership::Awaiting { .. } => continue,
-                Ownership::Absent | Ownership::Leaving { .. } => {
-                    self.transactions.records.remove(txn);
-                    out.answer(txn.client, txn.number, Answer::Elsewhere(self.config.num));
-                    continue;
-                }
-            };
-            if seen != Seen::Not {
-                // Another group has carried it out since, and answers, or the client has moved on.
-                self.transactions.records.remove(txn);
-                continue;
-            }
-            out.work += 2 * record.transaction.steps().len(); // For its home and its claim.
-            let claim = claims(&record.transaction, &self.config).remove(&self.group);
-            let claim = Arc::new(claim.unwrap_or_default());
-            if from <= self.config.num && self.serves(&claim) && !self.is_leaving(&claim) {
-                waiters.push(Waiter { txn: *txn, claim, role: Role::Coordinator });
-            }
-        }
-        for (txn, share) in transactions.shares.iter().filter(|(_, share)| !share.prepared) {
-            if self.serves(&share.claim) {
-                let (claim, role) = (Arc::clone(&share.claim), Role::Participant(share.clone()));
-                waiters.push(Waiter { txn: *txn, claim, role });
-            }
-        }
-        waiters.sort_unstable_by_key(|waiter| waiter.txn);
-        waiters
+    /// The requests for this key alone.
+    pub(super) fn requests_at(&self, key: &Key) -> Vec<Request> {
+        self.lines.get(key).map_or_else(Vec::new, |line| line.requests.values().cloned().collect())
     }
 
-    /// Whether somebody holds what is claimed, or has waited longer for it.
-    fn must_wait(&self, claim: &Claim, reserved: &Reserved) -> bool {
-        claim.iter().any(|(key, access)| {
-            let is_reserved = reserved.get(key).is_some_and(|writes| *writes || access.writes());
-            is_reserved
-                || self.transactions.locks.deny(key, *access)
-                || self.is_wanted(key, *access)
+    /// The keys that requests for one key wait for.
+    pub(super) fn requested(&self) -> impl Iterator<Item = &Key> {
+        self.stalled.values()
+    }
+
+    /// The transactions at the head of the line at a key: all that read it and are older than the
+    /// first that writes it, and that one. Nobody behind them can go on.
+    pub(super) fn head(&self, key: &Key) -> Vec<TxnId> {
+        let Some(line) = self.lines.get(key) else { return Vec::new() };
+        let writer = line.writers.get_min();
+        let readers = line.readers.iter().take_while(|txn| writer.is_none_or(|w| *txn < w));
+        readers.chain(writer).copied().collect()
+    }
+
+    /// Whether an older transaction waits for the key that this one would keep waiting.
+    pub(super) fn is_reserved(&self, key: &Key, access: Access, txn: TxnId) -> bool {
+        let is_older = |other: Option<&TxnId>| other.is_some_and(|other| *other < txn);
+        self.lines.get(key).is_some_and(|line| {
+            is_older(line.writers.get_min()) || access.writes() && is_older(line.readers.get_min())
         })
     }
 
     /// Whether a request for the key waits that this access would keep waiting.
-    fn is_wanted(&self, key: &Key, by: Access) -> bool {
-        self.transactions.stalled.values().any(|request| {
-            let conflicts = by.writes() || access(&request.op).writes();
-            request.op.key() == key && conflicts
+    pub(super) fn is_wanted(&self, key: &Key, by: Access) -> bool {
+        self.lines.get(key).is_some_and(|line| {
+            line.requests.values().any(|request| by.writes() || access(&request.op).writes())
         })
     }
 
-    /// Makes those that hold what an older transaction waits for give it up, unless they are
-    /// decided. Gives whether one has done so at once.
-    fn wound_younger(&mut self, waiter: &Waiter, out: &mut Applied) -> bool {
-        let mut freed = false;
-        for txn in self.in_the_way(&waiter.claim).into_iter().filter(|txn| *txn > waiter.txn) {
-            if self.transactions.records.contains_key(&txn) {
-                self.give_up(txn, Some(self.config.num), out);
-                freed = true;
-            } else {
-                self.say_wound(txn, &mut out.said);
-            }
-        }
-        freed
-    }
-
-    /// Who holds what this claim waits for, or what a request waits for that this waits behind.
-    fn in_the_way(&self, claim: &Claim) -> BTreeSet<TxnId> {
-        let locks = &self.transactions.locks;
-        let denied = |(key, access): &&(Key, Access)| {
-            locks.deny(key, *access) || self.is_wanted(key, *access)
-        };
-        claim.iter().filter(denied).flat_map(|(key, _)| locks.holders(key)).collect()
-    }
-
-    fn say_wound(&self, txn: TxnId, said: &mut Said) {
-        if let Some(share) = self.transactions.shares.get(&txn) {
-            let message = Message::Wound { attempt: share.attempt };
-            super::say(said, &share.coordinator, &message);
-        }
-    }
-
-    /// What a leader says again of transactions: whatever was said may be lost.
-    pub(in crate::shard) fn say_transactions_again(&self, said: &mut Said) {
-        for (txn, record) in &self.transactions.records {
-            match record.stage {
-                Stage::Waiting { .. } => {}
-                Stage::Preparing { .. } => self.ask_for_votes(*txn, said),
-                Stage::Decided { .. } => self.tell_decision(*txn, said),
-            }
-        }
-        let waiting = self.transactions.shares.iter().filter(|(_, share)| !share.prepared);
-        for (txn, share) in waiting {
-            for younger in self.in_the_way(&share.claim).into_iter().filter(|other| other > txn) {
-                self.say_wound(younger, said);
-            }
-        }
-    }
-
-    /// Whether the group serves all the shards of these keys now.
-    fn serves(&self, claim: &Claim) -> bool {
-        claim
-            .iter()
-            .all(|(key, _)| matches!(self.ownership(self.shard_of(key)), Ownership::Serving(_)))
-    }
-
-    /// Whether one of these keys is of a shard that goes with the next configuration.
-    pub(super) fn is_leaving(&self, claim: &Claim) -> bool {
-        let Some(next) = &self.next else { return false };
-        claim.iter().any(|(key, _)| self.leaves_with(next, key))
-    }
-
-    fn leaves_with(&self, next: &Configuration, key: &Key) -> bool {
-        next.assignment.owner(self.shard_of(key)) != Some(self.group)
-    }
-
-    /// Whether the group must wait with a configuration: a key is locked whose shard leaves.
-    pub(in crate::shard) fn must_wait_with(&self, next: &Configuration) -> bool {
-        self.transactions.locks.iter().any(|(key, _)| self.leaves_with(next, key))
-    }
-
-    /// Refuses the attempts that wait for keys which leave, or for keys under a configuration that
-    /// is not this group's any more: they would wait in vain.
-    pub(in crate::shard) fn refuse_attempts(&mut self, reached: ConfigNum, out: &mut Applied) {
-        for share in self.transactions.shares.clone().values().filter(|share| !share.prepared) {
-            if share.attempt.config < self.config.num || self.is_leaving(&share.claim) {
-                self.refuse(share, reached, out);
-            }
+    fn change(&mut self, key: &Key, change: impl FnOnce(&mut Line)) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        change(line);
+        if *line == Line::default() {
+            self.lines.remove(key);
         }
     }
 }
 
+impl Line {
+    /// The transactions that need the key so.
+    fn of(&mut self, access: Access) -> &mut OrdSet<TxnId> {
+        if access.writes() { &mut self.writers } else { &mut self.readers }
+    }
+}
+
 /// What an operation on one key needs it for.
-fn access(op: &Op) -> Access {
+pub(super) fn access(op: &Op) -> Access {
     match op {
         Op::Get(_) => Access::Read,
         Op::Put(..) | Op::Delete(_) => Access::Write,
         Op::Append(..) | Op::Cas { .. } | Op::Transaction(_) => Access::Update,
+    }
+}
+
+impl Debug for Queue {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("stalled ")?;
+        f.debug_list().entries(self.requests()).finish()
     }
 }
