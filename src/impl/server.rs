@@ -404,7 +404,7 @@ mod tests {
             ),
             (
                 Message::Transaction(txn::Message::Settled { attempt }),
-                &[6, 4, 9, 0x80, 0x80, 0x80, 0x80, 0x10, 7, 3, 2],
+                &[6, 4, 9, 2, 0x80, 0x80, 0x80, 0x80, 0x10, 7, 3, 2],
             ),
         ] {
             let mut bytes = Vec::new();

@@ -152,7 +152,7 @@ impl Limits {
     pub const fn transaction_entry(&self) -> usize {
         // Each key stands in the transaction, in a step that takes as much beside it.
         let prepare = SERVERS + length(MAX_KEYS) + self.transaction;
-        let vote = U16 + CHOICE + self.contents();
+        let vote = U16 + CHOICE + self.contents() + U64;
         let decide = SERVERS + CHOICE + self.contents();
         CHOICE + ATTEMPT + larger(prepare, larger(vote, decide))
     }

@@ -357,7 +357,10 @@ fn command(g: &mut Gen) -> Command {
             coordinator: servers(g),
             claim: claim(g).into(),
         }),
-        6 => txn(txn::Entry::Vote { attempt: attempt(g), group: group(g), vote: vote(g) }),
+        6 => {
+            let (attempt, group) = (attempt(g), group(g));
+            txn(txn::Entry::Vote { attempt, group, vote: vote(g), clock: number(g) })
+        }
         7 => txn(txn::Entry::Wound { attempt: attempt(g) }),
         8 => txn(txn::Entry::Decide {
             attempt: attempt(g),
@@ -431,7 +434,7 @@ fn of_transactions(g: &mut Gen) -> txn::Message {
                 let (attempt, coordinator) = (attempt(g), servers(g));
                 txn::Message::Prepare { attempt, coordinator, claim: claim(g).into() }
             },
-            |g| txn::Message::Vote { attempt: attempt(g), vote: vote(g) },
+            |g| txn::Message::Vote { attempt: attempt(g), vote: vote(g), clock: number(g) },
             |g| txn::Message::Wound { attempt: attempt(g) },
             |g| {
                 let (attempt, coordinator) = (attempt(g), servers(g));

@@ -101,7 +101,12 @@ fn payloads() -> Vec<Command> {
         Command::Request(request(compare_and_set())),
         install(part_of_keys()),
         install(part_of_a_session()),
-        txn(txn::Entry::Vote { attempt: attempt(), group: GROUP, vote: Vote::Yes(contents()) }),
+        txn(txn::Entry::Vote {
+            attempt: attempt(),
+            group: GROUP,
+            vote: Vote::Yes(contents()),
+            clock: u64::MAX,
+        }),
         txn(txn::Entry::Decide {
             attempt: attempt(),
             coordinator: everybody(),
@@ -214,7 +219,11 @@ fn every_message_has_a_bound() {
     for message in [
         Message::Request(request(compare_and_set())),
         Message::Reply(reply(committed())),
-        Message::Transaction(txn::Message::Vote { attempt, vote: Vote::Yes(contents()) }),
+        Message::Transaction(txn::Message::Vote {
+            attempt,
+            vote: Vote::Yes(contents()),
+            clock: u64::MAX,
+        }),
         Message::Transaction(txn::Message::Decide {
             attempt,
             coordinator,

@@ -67,11 +67,17 @@ impl Record {
 
 impl Shards {
     /// What a coordinator's leader logs when a participant has voted.
-    pub(super) fn on_vote(&self, from: NodeId, attempt: Attempt, vote: Vote) -> Option<Reaction> {
+    pub(super) fn on_vote(
+        &self,
+        from: NodeId,
+        attempt: Attempt,
+        vote: Vote,
+        clock: u64,
+    ) -> Option<Reaction> {
         let (record, group) = self.participant(from, attempt)?;
         match &record.stage {
             Stage::Preparing { votes, .. } if !votes.contains_key(&group) => {
-                Some(Reaction::Log(Entry::Vote { attempt, group, vote }))
+                Some(Reaction::Log(Entry::Vote { attempt, group, vote, clock }))
             }
             // It is known, or too late: who has voted hears what is decided.
             Stage::Preparing { .. } | Stage::Waiting { .. } | Stage::Decided { .. } => None,
@@ -153,24 +159,26 @@ impl Shards {
         }
     }
 
-    /// A participant has voted.
+    /// A participant has voted, at this time by its clock. Whoever waits there is of that time or
+    /// older, so what this group coordinates from now on does not overtake it.
     pub(super) fn count_vote(
         &mut self,
         attempt: Attempt,
         group: GroupId,
-        vote: &Vote,
+        (vote, clock): (&Vote, u64),
         out: &mut Applied,
     ) {
         let txn = attempt.txn;
         let Some(record) = self.alive(attempt) else { return };
         let Stage::Preparing { config, votes } = &record.stage else { return };
+        let (record, config, votes) = (record.clone(), Arc::clone(config), votes.clone());
+        self.transactions.clock = self.transactions.clock.max(clock);
         match vote {
             Vote::Yes(found) => {
                 let votes = votes.update(group, Arc::clone(found));
-                let others = claims(&record.transaction, config).len() - 1;
+                let others = claims(&record.transaction, &config).len() - 1;
                 let all = votes.len() == others;
-                let stage = Stage::Preparing { config: Arc::clone(config), votes };
-                let record = Record { stage, ..record.clone() };
+                let record = Record { stage: Stage::Preparing { config, votes }, ..record };
                 self.transactions.records.insert(txn, record);
                 if all {
                     self.decide(txn, out);

@@ -114,6 +114,8 @@ pub enum Message {
         attempt: Attempt,
         /// Its answer.
         vote: Vote,
+        /// Its clock: the coordinator's runs ahead of it from then on.
+        clock: u64,
     },
     /// An older transaction needs what the attempt has locked.
     Wound {
@@ -179,6 +181,8 @@ pub enum Entry {
         group: GroupId,
         /// Its answer.
         vote: Vote,
+        /// Its clock.
+        clock: u64,
     },
     /// See [`Message::Wound`].
     Wound {
@@ -201,6 +205,27 @@ pub enum Entry {
         /// Whose.
         group: GroupId,
     },
+}
+
+impl Entry {
+    /// Whether it makes another entry needless that would follow. A participant votes once in an
+    /// attempt; when it says its vote again its clock may be another one.
+    fn is_as_good_as(&self, later: &Self) -> bool {
+        match (self, later) {
+            (
+                Self::Vote { attempt, group, .. },
+                Self::Vote { attempt: later, group: whose, .. },
+            ) => (attempt, group) == (later, whose),
+            (
+                Self::Prepare { .. }
+                | Self::Vote { .. }
+                | Self::Wound { .. }
+                | Self::Decide { .. }
+                | Self::Settled { .. },
+                _,
+            ) => self == later,
+        }
+    }
 }
 
 /// What a group has to do with transactions, apart from those that it carries out at once.
@@ -277,12 +302,13 @@ impl Shards {
             }
             // It speaks for another group.
             Message::Prepare { .. } | Message::Decide { .. } => None,
-            Message::Vote { attempt, vote } => self.on_vote(from, attempt, vote),
+            Message::Vote { attempt, vote, clock } => self.on_vote(from, attempt, vote, clock),
             Message::Wound { attempt } => self.on_wound(attempt),
             Message::Settled { attempt } => self.on_settled(from, attempt),
         };
         match reaction {
-            Some(Reaction::Log(entry)) if pending.contains(&&entry) => None, // It is there.
+            // It is there.
+            Some(Reaction::Log(entry)) if pending.iter().any(|it| it.is_as_good_as(&entry)) => None,
             reaction => reaction,
         }
     }
@@ -293,7 +319,9 @@ impl Shards {
             Entry::Prepare { attempt, coordinator, claim } => {
                 self.prepare(*attempt, coordinator, claim, out);
             }
-            Entry::Vote { attempt, group, vote } => self.count_vote(*attempt, *group, vote, out),
+            Entry::Vote { attempt, group, vote, clock } => {
+                self.count_vote(*attempt, *group, (vote, *clock), out);
+            }
             Entry::Wound { attempt } => self.wound(*attempt, out),
             Entry::Decide { attempt, coordinator, decision } => {
                 self.settle(*attempt, coordinator, decision, out);
@@ -338,7 +366,9 @@ impl Debug for Message {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Prepare { attempt, claim, .. } => write!(f, "Prepare({attempt:?} {claim:?})"),
-            Self::Vote { attempt, vote } => write!(f, "Vote({attempt:?} {vote:?})"),
+            Self::Vote { attempt, vote, clock } => {
+                write!(f, "Vote({attempt:?} {vote:?} at {clock})")
+            }
             Self::Wound { attempt } => write!(f, "Wound({attempt:?})"),
             Self::Decide { attempt, decision, .. } => {
                 write!(f, "Decide({attempt:?} {decision:?})")
@@ -352,7 +382,9 @@ impl Debug for Entry {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Prepare { attempt, claim, .. } => write!(f, "prepare {attempt:?} {claim:?}"),
-            Self::Vote { attempt, group, vote } => write!(f, "{group} votes {attempt:?} {vote:?}"),
+            Self::Vote { attempt, group, vote, clock } => {
+                write!(f, "{group} votes {attempt:?} {vote:?} at {clock}")
+            }
             Self::Wound { attempt } => write!(f, "wound {attempt:?}"),
             Self::Decide { attempt, decision, .. } => write!(f, "decide {attempt:?} {decision:?}"),
             Self::Settled { attempt, group } => write!(f, "{group} has settled {attempt:?}"),

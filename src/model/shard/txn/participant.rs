@@ -62,7 +62,7 @@ impl Shards {
                 Err(vote) => vote,
             },
         };
-        Some(Reaction::Answer(Message::Vote { attempt, vote }))
+        Some(Reaction::Answer(self.ballot(attempt, vote)))
     }
 
     /// The same when it is told a decision.
@@ -131,7 +131,7 @@ impl Shards {
                 self.line_up(attempt.txn, out);
             }
             Some(Err(vote)) => {
-                super::say(&mut out.said, coordinator, &Message::Vote { attempt, vote });
+                super::say(&mut out.said, coordinator, &self.ballot(attempt, vote));
             }
             None => {}
         }
@@ -152,7 +152,7 @@ impl Shards {
             self.transactions.shares.insert(attempt.txn, prepared);
             Vote::Yes(Arc::new(found))
         };
-        super::say(&mut out.said, &share.coordinator, &Message::Vote { attempt, vote });
+        super::say(&mut out.said, &share.coordinator, &self.ballot(attempt, vote));
     }
 
     /// The group refuses an attempt that has been waiting.
@@ -161,7 +161,7 @@ impl Shards {
         self.transactions.shares.remove(&attempt.txn);
         self.leave_queue(attempt.txn);
         let vote = Vote::No(reached);
-        super::say(&mut out.said, &share.coordinator, &Message::Vote { attempt, vote });
+        super::say(&mut out.said, &share.coordinator, &self.ballot(attempt, vote));
     }
 
     /// The coordinator has decided.
@@ -188,6 +188,10 @@ impl Shards {
             self.transactions.fences.insert(attempt.txn.client, fence);
         }
         super::say(&mut out.said, coordinator, &Message::Settled { attempt });
+    }
+
+    fn ballot(&self, attempt: Attempt, vote: Vote) -> Message {
+        Message::Vote { attempt, vote, clock: self.transactions.clock }
     }
 
     /// What is under the keys of a claim that are read.
