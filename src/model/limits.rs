@@ -97,8 +97,13 @@ const HEALTH: usize = CHOICE
     + NUMBERED * (U16 + U64 + CHOICE);
 
 /// What a server tells of itself and of its group's shards.
-const HOLDINGS: usize =
-    HEALTH + U64 + CHOICE + length(NUMBERED) + NUMBERED * (U16 + CHOICE + U64 + U64);
+const HOLDINGS: usize = HEALTH
+    + U64
+    + CHOICE
+    + length(NUMBERED)
+    + NUMBERED * (U16 + CHOICE + U64 + U64)
+    + U64
+    + SERVERS;
 
 /// An attempt: age, coordinator, client, number, configuration and count.
 const ATTEMPT: usize = U64 + U16 + U64 + U64 + U64 + U32;

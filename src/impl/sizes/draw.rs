@@ -287,7 +287,8 @@ fn holdings(g: &mut Gen) -> Holdings {
         Holding { shard: shard(g), phase, keys: number(g), bytes: number(g) }
     };
     let (server, config, leads) = (founding::health(g), config_num(g), bool::arbitrary(g));
-    Holdings { server, config, leads, shards: list(g, holding) }
+    let (shards, transactions) = (list(g, holding), number(g));
+    Holdings { server, config, leads, shards, transactions, needs: list(g, group) }
 }
 
 fn attempt(g: &mut Gen) -> Attempt {

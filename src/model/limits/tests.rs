@@ -296,7 +296,10 @@ fn what_is_numbered_has_a_bound() {
     let holding =
         |n| Holding { shard: ShardId(n), phase: Phase::Leaving, keys: u64::MAX, bytes: u64::MAX };
     let shards = (0..u16::MAX).map(holding).collect();
-    holds(HOLDINGS, &Holdings { server: health(), config: NUM, leads: true, shards }, HOLDINGS / 8);
+    let needs = (0..=u16::MAX).map(GroupId).collect();
+    let holdings =
+        Holdings { server: health(), config: NUM, leads: true, shards, transactions: 9, needs };
+    holds(HOLDINGS, &holdings, HOLDINGS / 8);
     let groups = (0..MAX_NAMED as u16 / 2)
         .map(|n| (GroupId(u16::MAX - n), [NodeId(u16::MAX - n)].into_iter().collect()));
     let join = Change::Join(groups.collect());

@@ -1,12 +1,17 @@
-//! Figures about a server and its group's shards, for the people who look after a cluster.
+//! Figures about a server and its group's shards, for the people who look after a cluster: among
+//! them whether a group is needed any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
+use super::config::Configuration;
 use super::ownership::{Ownership, Phase};
 use super::store::Shards;
 use crate::health::Health;
 use crate::kv::Machine;
-use crate::types::{ConfigNum, ShardId};
+use crate::types::{ConfigNum, GroupId, ShardId};
 
 /// The condition of a server, and what it knows of its group's shards. Others may know more, or
 /// less.
@@ -20,6 +25,10 @@ pub struct Holdings {
     pub leads: bool,
     /// The shards that are not absent, in order.
     pub shards: Vec<Holding>,
+    /// How many transactions the group coordinates or takes part in.
+    pub transactions: u64,
+    /// The other groups without which it cannot end its transactions, or let go of its shards.
+    pub needs: BTreeSet<GroupId>,
 }
 
 /// What a group has of one shard.
@@ -39,7 +48,14 @@ impl Holdings {
     /// The answer of a server that keeps no shards.
     #[must_use]
     pub fn none(server: Health, leads: bool) -> Self {
-        Self { server, config: ConfigNum::default(), leads, shards: Vec::new() }
+        Self {
+            server,
+            config: ConfigNum::default(),
+            leads,
+            shards: Vec::new(),
+            transactions: 0,
+            needs: BTreeSet::new(),
+        }
     }
 
     /// The answer of a server whose group keeps shards.
@@ -51,7 +67,85 @@ impl Holdings {
             let (keys, bytes) = store.map_or((0, 0), |store| (store.keys() as u64, store.bytes()));
             Holding { shard, phase, keys, bytes }
         };
-        let config = shards.config.num;
-        Self { server, config, leads, shards: shards.iter().map(holding).collect() }
+        Self {
+            server,
+            config: shards.config.num,
+            leads,
+            shards: shards.iter().map(holding).collect(),
+            transactions: shards.transactions.len() as u64,
+            needs: shards.needs(),
+        }
+    }
+}
+
+/// The reason why the servers of a group may not be stopped for good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Needed {
+    /// The latest configuration gives it shards, or may.
+    Member,
+    /// This group has not told how it stands: the group itself, or another that may need it.
+    Silent(GroupId),
+    /// This group has not reached the latest configuration: it may yet ask or be asked under an
+    /// earlier one.
+    Behind(GroupId),
+    /// The group has so many shards that others have not got yet.
+    Shards(usize),
+    /// The group coordinates or takes part in so many transactions that have not ended.
+    Transactions(u64),
+    /// This group cannot end a transaction, or let go of a shard, without it.
+    By(GroupId),
+}
+
+/// Returns the first reason why the servers of a group may not be stopped for good; none if they
+/// may. `told` has what one server of each group has told, at any time since the latest
+/// configuration was made; `others` are all other groups that have not been stopped for good.
+///
+/// Once it is so it stays so until the group joins again. A group at the latest configuration, to
+/// which the group does not belong, neither asks it anything new nor is asked anything new by it.
+#[must_use]
+pub fn is_needed(
+    group: GroupId,
+    others: impl IntoIterator<Item = GroupId>,
+    latest: &Configuration,
+    told: &BTreeMap<GroupId, Holdings>,
+) -> Option<Needed> {
+    if latest.groups.contains_key(&group) {
+        return Some(Needed::Member);
+    }
+    let up_to_date = |group| match told.get(&group) {
+        None => Err(Needed::Silent(group)),
+        Some(holdings) if holdings.config < latest.num => Err(Needed::Behind(group)),
+        Some(holdings) => Ok(holdings),
+    };
+    let needed = || {
+        let own = up_to_date(group)?;
+        if !own.shards.is_empty() {
+            return Err(Needed::Shards(own.shards.len()));
+        }
+        if own.transactions > 0 {
+            return Err(Needed::Transactions(own.transactions));
+        }
+        for other in others.into_iter().filter(|other| *other != group) {
+            if up_to_date(other)?.needs.contains(&group) {
+                return Err(Needed::By(other));
+            }
+        }
+        Ok(())
+    };
+    needed().err()
+}
+
+impl Display for Needed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member => f.write_str("it belongs to the latest configuration"),
+            Self::Silent(group) => write!(f, "{group} does not answer"),
+            Self::Behind(group) => write!(f, "{group} has not reached the latest configuration"),
+            Self::Shards(1) => f.write_str("it has a shard that is not elsewhere yet"),
+            Self::Shards(n) => write!(f, "it has {n} shards that are not elsewhere yet"),
+            Self::Transactions(1) => f.write_str("it has a transaction that has not ended"),
+            Self::Transactions(n) => write!(f, "it has {n} transactions that have not ended"),
+            Self::By(group) => write!(f, "{group} waits for its answer"),
+        }
     }
 }

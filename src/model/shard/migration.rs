@@ -220,6 +220,7 @@ impl Shards {
                     self.next = Some(Arc::clone(next));
                     self.transactions.on_other_shards();
                     self.refuse_attempts(next.num, out);
+                    self.make_way(next.num, out);
                 }
             }
             Entry::Install { shard, since, part } => {

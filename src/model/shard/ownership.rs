@@ -113,6 +113,15 @@ impl Ownership {
         }
     }
 
+    /// The group that the shard goes to, if it leaves.
+    #[must_use]
+    pub fn goes_to(&self) -> Option<GroupId> {
+        match self {
+            Self::Leaving { to, .. } => Some(*to),
+            Self::Absent | Self::Serving(_) | Self::Awaiting { .. } => None,
+        }
+    }
+
     /// What the group has of the shard.
     #[must_use]
     pub fn machine(&self) -> Option<&Machine> {

@@ -202,12 +202,7 @@ impl Shards {
     }
 
     /// A participant has done as it was told.
-    pub(super) fn count_settled(
-        &mut self,
-        attempt: Attempt,
-        group: GroupId,
-        out: &mut Applied,
-    ) {
+    pub(super) fn count_settled(&mut self, attempt: Attempt, group: GroupId, out: &mut Applied) {
         let Some(record) = self.alive(attempt) else { return };
         let Stage::Decided { config, open, retry } = &record.stage else { return };
         let (config, open, retry) = (Arc::clone(config), open.without(&group), *retry);

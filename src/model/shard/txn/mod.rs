@@ -256,6 +256,12 @@ impl Transactions {
         self.in_hand.contains(&(client, number)) || self.queue.has_request(client, number)
     }
 
+    /// How many transactions the group coordinates or takes part in.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len() + self.shares.len()
+    }
+
     /// Whether nobody holds a key, waits for one, or has to be told a decision.
     #[must_use]
     pub fn is_idle(&self) -> bool {

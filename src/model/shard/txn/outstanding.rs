@@ -4,6 +4,7 @@
 //! and when a leader says everything again, since whatever was said may be lost. Votes and
 //! acknowledgements are answers: a participant gives them whenever it is asked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::coordinator::{Record, Stage};
@@ -11,8 +12,28 @@ use super::{Message, TxnId, claims};
 use crate::shard::config::{Configuration, Servers};
 use crate::shard::migration::Said;
 use crate::shard::store::Shards;
+use crate::types::GroupId;
 
 impl Shards {
+    /// The other groups without which this one cannot end its transactions, or let go of its shards.
+    #[must_use]
+    pub fn needs(&self) -> BTreeSet<GroupId> {
+        let mut needed = BTreeSet::new();
+        for record in self.transactions.records.values() {
+            match &record.stage {
+                Stage::Waiting { .. } => {}
+                Stage::Preparing { config, .. } => {
+                    needed.extend(claims(&record.transaction, config).into_keys());
+                }
+                Stage::Decided { open, .. } => needed.extend(open.keys().copied()),
+            }
+        }
+        needed.extend(self.transactions.shares.keys().map(|txn| txn.coordinator));
+        needed.extend(self.iter().filter_map(|(_, ownership)| ownership.goes_to()));
+        needed.remove(&self.group);
+        needed
+    }
+
     /// What a leader says again of transactions.
     pub(in crate::shard) fn say_transactions_again(&self, said: &mut Said) {
         let transactions = &self.transactions;
@@ -21,18 +42,22 @@ impl Shards {
         }
     }
 
-    /// Says what other groups have yet to hear about a transaction, as far as this one knows: its
-    /// participants what they are asked or told, and the coordinators of younger ones that it waits
-    /// for these.
+    /// Says what other groups have yet to hear about a transaction: its participants what they are
+    /// asked or told, its coordinator that it is in the way of a configuration, and the coordinators
+    /// of younger ones that these are in its way.
     pub(super) fn say(&self, txn: TxnId, said: &mut Said) {
         if let Some(record) = self.transactions.records.get(&txn) {
             self.say_to_participants(txn, record, said);
         }
-        for younger in self.younger_holders(txn) {
-            if let Some(share) = self.transactions.shares.get(&younger) {
-                let message = Message::Wound { attempt: share.attempt };
-                super::say(said, &share.coordinator, &message);
-            }
+        let mut in_the_way = self.younger_holders(txn);
+        if let Some(share) = self.transactions.shares.get(&txn)
+            && share.prepared
+            && self.is_leaving(&share.claim)
+        {
+            in_the_way.insert(txn);
+        }
+        for share in in_the_way.iter().filter_map(|txn| self.transactions.shares.get(txn)) {
+            super::say(said, &share.coordinator, &Message::Wound { attempt: share.attempt });
         }
     }
 

@@ -210,6 +210,24 @@ impl Shards {
         self.transactions.locks.iter().any(|(key, _)| self.leaves_with(next, key))
     }
 
+    /// Makes way for the next configuration: the attempts that hold keys of shards which leave are
+    /// given up, unless they are decided. Whatever they wait for, they would keep the configuration
+    /// waiting for it, too.
+    pub(in crate::shard) fn make_way(&mut self, next: ConfigNum, out: &mut Applied) {
+        let transactions = self.transactions.clone();
+        for (txn, record) in &transactions.records {
+            if let Stage::Preparing { config, .. } = &record.stage {
+                let own = claims(&record.transaction, config).remove(&self.group);
+                if own.is_some_and(|own| self.is_leaving(&own)) {
+                    self.give_up(*txn, Some(next), out);
+                }
+            }
+        }
+        for txn in transactions.shares.keys() {
+            self.say(*txn, &mut out.said);
+        }
+    }
+
     /// Refuses the attempts that wait for keys which leave, or for keys under a configuration that
     /// is not this group's any more: they would wait in vain.
     pub(in crate::shard) fn refuse_attempts(&mut self, reached: ConfigNum, out: &mut Applied) {
