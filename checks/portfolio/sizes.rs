@@ -163,7 +163,7 @@ pub(super) const CHECKS: &[Check] = &[
                     Op::Append("a".into(), "3".into()),
                     abroad(present("a")),
                 ],
-                Limits { key: 1, value: 13, transaction: 20, work: 16, message: 25 },
+                Limits { key: 1, value: 13, transaction: 20, work: 16, message: 27 },
             );
             scope.clients.push(vec![Op::Get("a".into())]);
             scope
@@ -190,7 +190,7 @@ pub(super) const CHECKS: &[Check] = &[
                     abroad(put_step("a", "1234567890")),
                     abroad(put_step("a", "")),
                 ],
-                Limits { key: 1, value: 13, transaction: 20, work: 16, message: 24 },
+                Limits { key: 1, value: 13, transaction: 20, work: 16, message: 25 },
             );
             scope.clients.push(vec![Op::Get("a".into())]);
             scope

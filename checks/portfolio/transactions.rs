@@ -146,7 +146,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::WAITS_ABROAD,
             txn_goals::RETRIED,
         ],
-        unique_states: 1_870,
+        unique_states: 2_098,
     },
     Check {
         name: "txn-rivals-full",
@@ -219,7 +219,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::WOUNDED,
             txn_goals::RETRIED,
         ],
-        unique_states: 42_136,
+        unique_states: 20_818,
     },
     Check {
         name: "txn-late",
@@ -258,7 +258,7 @@ pub(super) const CHECKS: &[Check] = &[
             three(&[], ring.map(|keys| appends(&keys, "x")))
         },
         goals: &[goals::ALL_DONE, txn_goals::COMMITTED_ACROSS, txn_goals::RETRIED],
-        unique_states: 115_164,
+        unique_states: 152_526,
     },
     Check {
         name: "txn-crash",
@@ -277,7 +277,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::RESTARTED_PREPARING,
             txn_goals::RESTARTED_PREPARED,
         ],
-        unique_states: 42_138,
+        unique_states: 47_394,
     },
     Check {
         name: "txn-move",
@@ -292,7 +292,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::KEPT_BACK,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 52_324,
+        unique_states: 105_716,
     },
     Check {
         name: "txn-home-moves-full",
@@ -321,7 +321,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::REFUSED_LATE,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 20_140,
+        unique_states: 148_944,
     },
     Check {
         name: "txn-move-get",
@@ -340,7 +340,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::STALLED,
             txn_goals::KEPT_BACK,
         ],
-        unique_states: 17_564,
+        unique_states: 26_318,
     },
     Check {
         name: "txn-replicated",
@@ -373,13 +373,8 @@ pub(super) const CHECKS: &[Check] = &[
                 [transaction([append(A, "x"), append(E, "x"), read(A), read(E)])],
             )
         },
-        goals: &[
-            goals::ALL_DONE,
-            txn_goals::COMMITTED_ACROSS,
-            txn_goals::KEPT_BACK,
-            shard_goals::SHARD_MOVED,
-        ],
-        unique_states: 918,
+        goals: &[goals::ALL_DONE, txn_goals::COMMITTED_ACROSS, shard_goals::SHARD_MOVED],
+        unique_states: 1_002,
     },
     Check {
         name: "txn-swap",
@@ -393,7 +388,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::KEPT_BACK,
             shard_goals::SHARDS_SWAPPED,
         ],
-        unique_states: 197_596,
+        unique_states: 518_656,
     },
     Check {
         name: "txn-crash-move",
@@ -409,7 +404,7 @@ pub(super) const CHECKS: &[Check] = &[
             shard_goals::SHARD_MOVED,
             shard_goals::RESTARTED_MIDWAY,
         ],
-        unique_states: 10_346,
+        unique_states: 15_154,
     },
     Check {
         name: "txn-routed",
@@ -423,7 +418,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::COMMITTED_ACROSS,
             shard_goals::SHARD_MOVED,
         ],
-        unique_states: 32_797,
+        unique_states: 32_977,
     },
     Check {
         name: "txn-replicated-crash-full",

@@ -1,5 +1,6 @@
 //! `shardwright admin`: the state of a cluster, which group has which shard, and how to change it.
 
+mod left;
 mod servers;
 mod status;
 
@@ -8,7 +9,8 @@ use std::error::Error;
 use std::io::{IsTerminal, stdout};
 use std::str::FromStr;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 use model::shard::config::Configuration;
@@ -18,6 +20,7 @@ use runtime::client::{self, Administrator, SessionId};
 use runtime::cluster::{Cluster, Sharding};
 use runtime::inspect;
 
+use self::left::Left;
 use self::status::Status;
 use super::{Exit, complain, kv};
 
@@ -37,6 +40,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
   shardwright admin status --watch    the same, as it changes
   shardwright admin join 3            group 3 of the configuration file takes its share
   shardwright admin leave 1 2         groups 1 and 2 leave their shards to the others
+  shardwright admin leave 3 --wait    the same, until the servers of group 3 may be stopped
   shardwright admin move 5 3          shard 5 goes to group 3, until the next join or leave
   shardwright admin move 5 3 --force  the same, even if group 3 is down at the moment
   shardwright admin query 7           what was so in configuration 7
@@ -62,11 +66,15 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Let groups leave, all at once; the others take their shards
+    /// Let groups leave, all at once; the others take their shards. Prints whether the servers of
+    /// the groups may be stopped for good, and if not, why
     Leave {
         /// The groups
         #[arg(required = true, value_name = "GROUP", value_parser = numbered::<u16>("g"))]
         groups: Vec<u16>,
+        /// Wait until they may be stopped, as long as --timeout says
+        #[arg(long)]
+        wait: bool,
         /// Give the shards also to groups that have not answered the controller lately
         #[arg(long)]
         force: bool,
@@ -142,9 +150,11 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             }
             told(console.change(Change::Join(joining), *force)?);
         }
-        Command::Leave { groups, force } => {
+        Command::Leave { groups, wait, force } => {
             let leaving: BTreeSet<_> = groups.iter().copied().map(GroupId).collect();
-            told(console.change(Change::Leave(leaving), *force)?);
+            told(console.change(Change::Leave(leaving.clone()), *force)?);
+            let patience = if *wait { arguments.target.patience() } else { Duration::ZERO };
+            wait_for_leave(&cluster, &mut console, &leaving, patience)?;
         }
         Command::Move { shard, group, force } => {
             told(console.change(Change::Move(ShardId(*shard), GroupId(*group)), *force)?);
@@ -163,6 +173,41 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         })?,
     }
     Ok(())
+}
+
+/// Prints whether the servers of groups that leave may be stopped for good: when it changes, until
+/// all of them may or the patience is over.
+fn wait_for_leave(
+    cluster: &Cluster,
+    console: &mut Console,
+    leaving: &BTreeSet<GroupId>,
+    patience: Duration,
+) -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    let mut shown = BTreeMap::new();
+    loop {
+        let latest = console.query(None)?;
+        let told = inspect::groups(cluster, &inspect::servers(cluster, SERVER_PATIENCE)?);
+        let mut left = Left::all(cluster, &latest, &told);
+        left.retain(|left| leaving.contains(&left.group()));
+        for left in &left {
+            let now = left.to_string();
+            if shown.get(&left.group()) != Some(&now) {
+                println!("{now}");
+                shown.insert(left.group(), now);
+            }
+        }
+        let all = left.iter().all(Left::may_be_stopped);
+        if all || patience.is_zero() {
+            return Ok(());
+        }
+        if start.elapsed() >= patience {
+            return Err("the groups have left, and are still needed: \
+                        `shardwright admin status` shows until when"
+                .into());
+        }
+        thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// Prints the status of a cluster, once or again whenever it has changed until Ctrl-C.

@@ -12,6 +12,7 @@ use runtime::cluster::Cluster;
 use runtime::inspect;
 use serde::Serialize;
 
+use super::left::Left;
 use super::servers::{self, Row};
 
 /// What there is to say of a configuration.
@@ -93,7 +94,7 @@ impl Status {
         told: &BTreeMap<NodeId, Holdings>,
     ) -> Self {
         let groups = inspect::groups(cluster, told);
-        let shards = config.map(|config| Shards::of(config, &groups));
+        let shards = config.map(|config| Shards::of(cluster, config, &groups));
         Self { shards, servers: servers::rows(cluster, told) }
     }
 
@@ -110,12 +111,18 @@ struct Shards {
     layout: Layout,
     /// Each shard, in order.
     state: Vec<Shard>,
+    /// The groups that have left, and whether they are still needed.
+    left: Vec<Left>,
 }
 
 impl Shards {
-    fn of(config: &Configuration, told: &BTreeMap<GroupId, Holdings>) -> Self {
+    fn of(cluster: &Cluster, config: &Configuration, told: &BTreeMap<GroupId, Holdings>) -> Self {
         let shard = |(shard, owner): (ShardId, Option<GroupId>)| Shard::of(shard, owner, told);
-        Self { layout: Layout::of(config), state: config.assignment.iter().map(shard).collect() }
+        Self {
+            layout: Layout::of(config),
+            state: config.assignment.iter().map(shard).collect(),
+            left: Left::all(cluster, config, told),
+        }
     }
 
     fn table(&self) -> String {
@@ -142,7 +149,8 @@ impl Shards {
         for column in table.column_iter_mut().skip(4).take(2) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        format!("configuration {}\n{table}", ConfigNum(*configuration))
+        let left: String = self.left.iter().map(|left| format!("\n{left}")).collect();
+        format!("configuration {}\n{table}{left}", ConfigNum(*configuration))
     }
 }
 
@@ -204,7 +212,7 @@ mod tests {
         };
         let shards = shards.iter().map(holding).collect();
         let server = Health::Founding { heard: BTreeSet::new(), pledge: None };
-        Holdings { server, config: ConfigNum(2), leads: true, shards }
+        Holdings { config: ConfigNum(2), shards, ..Holdings::none(server, true) }
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn settled() -> [Shards; 2] {
     let mut groups = [1, 2].map(|group| Shards::new(GroupId(group), 2, Limits::DEFAULT));
     configure(&mut groups[0], 1, &one);
     configure(&mut groups[1], 2, &one);
-    assert!(matches!(groups[1].apply(&append(1)), Some(Answer::Done(_))));
+    assert!(matches!(groups[1].apply(&append(1), &mut Applied::default()), Some(Answer::Done(_))));
     groups
 }
 
@@ -88,7 +88,10 @@ fn the_key_is_in_the_shard() {
 #[test]
 fn a_request_is_answered_where_the_shard_is() {
     let [mut first, second] = settled();
-    assert_eq!(first.apply(&append(2)), Some(Answer::Elsewhere(ConfigNum(1))));
+    assert_eq!(
+        first.apply(&append(2), &mut Applied::default()),
+        Some(Answer::Elsewhere(ConfigNum(1)))
+    );
     assert_eq!(first.standing(&append(2)), Standing::Elsewhere(ConfigNum(1)));
     assert_eq!(second.standing(&append(2)), Standing::New);
 }
@@ -128,7 +131,7 @@ fn a_move_takes_content_and_sessions_along_and_leaves_nothing() {
     let end = Message::Want { shard: SHARD, since: ConfigNum(2), from: Place::End };
     assert_eq!(said, [(SERVERS[1], end.clone())]);
     assert!(matches!(first.standing(&append(1)), Standing::Done(_)), "it knows what was done");
-    assert!(matches!(first.apply(&append(2)), Some(Answer::Done(_))));
+    assert!(matches!(first.apply(&append(2), &mut Applied::default()), Some(Answer::Done(_))));
     let after = first.clone();
     assert!(apply(&mut first, &setup(1), &entry).is_empty(), "a repetition has nothing to say");
     assert_eq!(first, after);
@@ -201,7 +204,7 @@ fn the_next_part_is_asked_for_when_one_is_logged() {
     let [mut first, mut second] = settled();
     let [_, _, two] = configurations();
     // In part after part the shard has a key, a session, and another.
-    second.apply(&Request { client: ClientId(8), ..append(1) });
+    second.apply(&Request { client: ClientId(8), ..append(1) }, &mut Applied::default());
     let small = |group| Group { part_bytes: 1, ..setup(group) };
     configure(&mut first, 1, &two);
     configure(&mut second, 2, &two);

@@ -13,6 +13,7 @@ mod migrating;
 mod overtaking;
 mod rebalancing;
 mod sequences;
+mod transactions;
 
 type Groups = BTreeSet<GroupId>;
 
