@@ -52,7 +52,7 @@ impl World<'_> {
         let number = who.begun + 1;
         // Shards move only where that is looked at.
         let may = who.session.pending().is_none()
-            && (self.plan.moves() || (place, number) == (0, 1));
+            && (self.plan.moves() || self.is_without_groups());
         may.then(|| Event::Order(place as u16, number))
     }
 

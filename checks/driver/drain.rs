@@ -13,7 +13,7 @@ use model::types::GroupId;
 use model::violation::{Violation, demand};
 
 use super::draw::Draw;
-use super::world::World;
+use super::world::{Administrator, Server, World};
 
 /// The largest number of rounds.
 const ROUNDS: usize = 1_000;
@@ -35,9 +35,6 @@ impl World<'_> {
             self.set_room(server, Room::Ample);
         }
         self.set_hearing(&Hearing::Everybody);
-        if self.administrators.first().is_some_and(|who| who.begun == 0) {
-            self.order(0, 1);
-        }
         let draw = &mut Draw::of(self.plan.seed, &[4]);
         let (mut before, mut still) = (0, 0);
         for _ in 0..ROUNDS {
@@ -68,6 +65,11 @@ impl World<'_> {
         for administrator in 0..self.administrators.len() {
             self.retry_order(administrator);
         }
+        // The first join may have been refused.
+        let is_idle = |who: &Administrator| who.session.pending().is_none();
+        if self.is_without_groups() && self.administrators.iter().all(is_idle) {
+            self.order(0, self.administrators[0].begun + 1);
+        }
         for _ in 0..DELIVERIES {
             let Some(envelope) = self.network.take(draw) else { break };
             self.deliver(envelope)?;
@@ -77,7 +79,7 @@ impl World<'_> {
 
     /// The members of a group that run.
     fn members(&self, group: usize) -> impl Iterator<Item = &Replica> {
-        let of_group = move |server: &&super::world::Server| {
+        let of_group = move |server: &&Server| {
             server.group == group && !server.stopped && !server.expelled
         };
         self.servers.iter().filter(of_group).filter_map(|server| server.node.replica())
@@ -108,8 +110,8 @@ impl World<'_> {
             return Some(format!("n{server} belongs to no group"));
         }
         for client in &self.clients {
-            if let Some((number, op)) = client.session.pending() {
-                return Some(format!("{} waits for {number} {op:?}", client.session.id()));
+            if client.session.pending().is_some() {
+                return Some(format!("{} {:?}", client.session.id(), client.session));
             }
         }
         if let Some(who) = self.administrators.iter().find(|who| who.session.pending().is_some()) {

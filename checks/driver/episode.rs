@@ -25,9 +25,24 @@ pub struct Outcome {
     pub broken: Option<Violation>,
 }
 
-/// Runs an episode of the plan. The number of the present step is written to `at`; each event is
-/// told to `watch` before it happens.
-pub fn run(plan: &Plan, at: &AtomicU64, mut watch: impl FnMut(&Step)) -> Outcome {
+/// Runs an episode of the plan. The number of the present step is written to `at`.
+pub fn run(plan: &Plan, at: &AtomicU64) -> Outcome {
+    watched(plan, at, |_, _| true)
+}
+
+/// Returns the events of an episode before its quiet end, up to and with the one of this step.
+#[must_use]
+pub fn events(plan: &Plan, last: u64) -> Vec<Event> {
+    let mut events = Vec::new();
+    watched(plan, &AtomicU64::new(0), |number, step| {
+        events.push(step.event());
+        number < last
+    });
+    events
+}
+
+/// Runs an episode as long as `watch` says so, which is told each step before it is taken.
+fn watched(plan: &Plan, at: &AtomicU64, mut watch: impl FnMut(u64, &Step) -> bool) -> Outcome {
     judged(plan, Network::random(plan), |world| {
         let draw = &mut Draw::of(plan.seed, &[5]);
         for step in 0..plan.steps {
@@ -36,7 +51,9 @@ pub fn run(plan: &Plan, at: &AtomicU64, mut watch: impl FnMut(&Step)) -> Outcome
             }
             at.store(step, Ordering::Relaxed);
             if let Some(next) = world.draw(draw) {
-                watch(&next);
+                if !watch(step, &next) {
+                    return Ok(());
+                }
                 world.step(next)?;
             }
         }
@@ -46,16 +63,24 @@ pub fn run(plan: &Plan, at: &AtomicU64, mut watch: impl FnMut(&Step)) -> Outcome
     .with_steps(at.load(Ordering::Relaxed))
 }
 
-/// Lets these events happen, and then the quiet end of the episode.
-#[must_use]
-pub fn replay(plan: &Plan, events: &[Event]) -> Outcome {
-    judged(plan, Network::replay(), |world| {
+/// Lets these events happen, and then the quiet end of the episode. Each event is told to `watch`
+/// with the world that it leads to.
+pub fn replay(
+    plan: &Plan,
+    events: &[Event],
+    mut watch: impl FnMut(&Event, &World<'_>),
+) -> Outcome {
+    let mut taken = 0;
+    let outcome = judged(plan, Network::replay(), |world| {
         for event in events {
-            world.happen(event)?;
+            taken += 1;
+            let judged = world.happen(event);
+            watch(event, world);
+            judged?;
         }
         world.drain()
-    })
-    .with_steps(events.len() as u64)
+    });
+    outcome.with_steps(taken)
 }
 
 fn judged(

@@ -1,5 +1,7 @@
 //! Events: what happens in an episode, one after the other.
 
+use std::fmt::{self, Display, Formatter};
+
 use model::node::Timer;
 use model::replica::{Hearing, Room};
 use model::types::NodeId;
@@ -101,5 +103,26 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Display for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deliver(words) => f.write_str(words),
+            Self::TimeOut(server, timer) => write!(f, "n{server}: {timer:?}"),
+            Self::Crash(server) => write!(f, "n{server} crashes and starts again"),
+            Self::LoseDisk(server) => write!(f, "n{server} starts again with an empty disk"),
+            Self::Begin(client, number) => write!(f, "client {client} begins r{number}"),
+            Self::Retry(client) => write!(f, "client {client} asks again"),
+            Self::GiveUp(client) => write!(f, "client {client} gives up"),
+            Self::Order(who, number) => write!(f, "administrator {who} begins r{number}"),
+            Self::RetryOrder(who) => write!(f, "administrator {who} asks again"),
+            Self::Inspect(server) => write!(f, "administrator 0 inspects n{server}"),
+            Self::Stop(group) => write!(f, "g{group} is stopped for good"),
+            Self::Room(server, room) => write!(f, "the room of n{server} is {room:?}"),
+            Self::Hear(None) => f.write_str("the controller hears everybody"),
+            Self::Hear(Some(servers)) => write!(f, "the controller hears {servers:?} only"),
+        }
     }
 }

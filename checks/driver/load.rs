@@ -217,7 +217,16 @@ fn made(steps: Vec<Step>) -> Option<Op> {
     Transaction::try_from(steps).ok().map(|transaction| Op::Transaction(transaction.into()))
 }
 
-/// The change of an administrator with this number. The first one lets the first groups join.
+/// The change that lets the first groups join.
+#[must_use]
+pub fn first_join(plan: &Plan) -> Order {
+    let shape = &plan.shape;
+    let groups = shape.ids().take(usize::from(shape.joined));
+    let groups = groups.map(|group| (group, shape.servers_of(group)));
+    Order { change: Change::Join(groups.collect()), force: true }
+}
+
+/// The change of an administrator with this number.
 #[must_use]
 pub fn change(plan: &Plan, administrator: u16, number: u64) -> Order {
     let shape = &plan.shape;
@@ -225,10 +234,6 @@ pub fn change(plan: &Plan, administrator: u16, number: u64) -> Order {
     let join = |groups: &mut dyn Iterator<Item = GroupId>| {
         Change::Join(groups.map(|group| (group, shape.servers_of(group))).collect())
     };
-    if (administrator, number) == (0, 1) {
-        let change = join(&mut shape.ids().take(usize::from(shape.joined)));
-        return Order { change, force: true };
-    }
     let groups = shape.groups.len();
     let group = GroupId(draw.within(1, groups) as u16);
     let shard = ShardId(draw.below(usize::from(shape.shards)) as u16);

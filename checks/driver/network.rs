@@ -2,9 +2,9 @@
 //! overtake any other.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
-use model::message::Message;
+use model::message::{Answer, Message, Reply};
+use model::types::{ClientId, RequestId};
 use stateright::actor::Id;
 
 use super::coverage::{self, Coverage, Kind};
@@ -31,8 +31,14 @@ pub struct Envelope {
 }
 
 /// The messages under way.
+///
+/// A server that turns a request away promises that it will not take it later. It keeps this
+/// promise for copies that the network makes of one datagram only for a short time: see
+/// `model::replica`. So the network delivers no copy of such a request after that.
 pub struct Network {
     bag: Vec<Envelope>,
+    /// The requests that were turned away, and the servers that remember it for now.
+    refused: Vec<(Id, ClientId, RequestId)>,
     behaviour: Behaviour,
 }
 
@@ -40,7 +46,8 @@ pub struct Network {
 enum Behaviour {
     /// It draws its faults.
     Random(Box<Random>),
-    /// It remembers all that was ever sent, by its words. The trace says what arrives.
+    /// It remembers all that was ever sent, by the digest of its words. The trace says what
+    /// arrives.
     Replay(HashMap<u64, Envelope>),
     /// Everything arrives once.
     Quiet,
@@ -68,13 +75,13 @@ impl Network {
         let draw = Draw::of(plan.seed, &[3]);
         let faults = plan.faults.clone();
         let random = Random { draw, faults, old: Vec::new(), blocked: Vec::new() };
-        Self { bag: Vec::new(), behaviour: Behaviour::Random(Box::new(random)) }
+        Self { bag: Vec::new(), refused: Vec::new(), behaviour: Behaviour::Random(Box::new(random)) }
     }
 
     /// A network from which a trace takes its messages.
     #[must_use]
     pub fn replay() -> Self {
-        Self { bag: Vec::new(), behaviour: Behaviour::Replay(HashMap::new()) }
+        Self { bag: Vec::new(), refused: Vec::new(), behaviour: Behaviour::Replay(HashMap::new()) }
     }
 
     /// Loses everything under way, and nothing from now on.
@@ -92,6 +99,12 @@ impl Network {
     /// A node sends a message.
     pub fn send(&mut self, from: Id, to: Id, message: Message, coverage: &mut Coverage) {
         let envelope = Envelope { from, to, kind: coverage::of_message(&message), message };
+        if let Some((client, number)) = turned_away(&envelope.message) {
+            self.refused.push((from, client, number));
+            if matches!(envelope.kind, Kind::Redirect | Kind::Elsewhere) {
+                self.forget_copies(from);
+            }
+        }
         match &mut self.behaviour {
             Behaviour::Random(random) => {
                 if random.loses(&envelope, coverage) {
@@ -115,6 +128,25 @@ impl Network {
             }
             Behaviour::Quiet => self.bag.push(envelope),
         }
+    }
+
+    /// A server forgets which requests it has turned away.
+    pub fn forget_copies(&mut self, server: Id) {
+        if self.refused.is_empty() {
+            return;
+        }
+        let refused = &self.refused;
+        let is_copy = |envelope: &Envelope| match asked(&envelope.message) {
+            Some((client, number)) if envelope.to == server => {
+                refused.contains(&(server, client, number))
+            }
+            Some(_) | None => false,
+        };
+        self.bag.retain(|envelope| !is_copy(envelope));
+        if let Behaviour::Random(random) = &mut self.behaviour {
+            random.old.retain(|envelope| !is_copy(envelope));
+        }
+        self.refused.retain(|(by, _, _)| *by != server);
     }
 
     /// Takes a message out of those under way: any of them, but seldom one of a slow kind.
@@ -191,14 +223,42 @@ impl Blocked {
     }
 }
 
+/// The session and the number of a request.
+fn asked(message: &Message) -> Option<(ClientId, RequestId)> {
+    match message {
+        Message::Request(request) => Some((request.client, request.number)),
+        Message::Change(request) => Some((request.client, request.number)),
+        Message::Raft(_)
+        | Message::Reply(_)
+        | Message::Outcome(_)
+        | Message::Migration(_)
+        | Message::Transaction(_)
+        | Message::Founding(_) => None,
+    }
+}
+
+/// The session and the number of the request that a message turns away.
+fn turned_away(message: &Message) -> Option<(ClientId, RequestId)> {
+    match message {
+        Message::Reply(Reply { answer: Answer::Done(_), .. })
+        | Message::Outcome(Reply { answer: Answer::Done(_), .. }) => None,
+        Message::Reply(reply) => Some((reply.client, reply.number)),
+        Message::Outcome(reply) => Some((reply.client, reply.number)),
+        Message::Raft(_)
+        | Message::Request(_)
+        | Message::Change(_)
+        | Message::Migration(_)
+        | Message::Transaction(_)
+        | Message::Founding(_) => None,
+    }
+}
+
 /// The words by which a message is found again.
 #[must_use]
 pub fn words(envelope: &Envelope) -> String {
-    let mut words = String::new();
-    let (from, to) = (usize::from(envelope.from), usize::from(envelope.to));
-    // Writing to a string cannot fail.
-    let _ = write!(words, "{from} -> {to} {:?}", envelope.message);
-    words
+    let Envelope { from, to, message, kind: _ } = envelope;
+    let name = |id: &Id| usize::from(*id);
+    format!("{} -> {}: {message:?}", name(from), name(to))
 }
 
 /// A digest of words (FNV-1a).

@@ -154,7 +154,7 @@ fn work(
     while !stop.load(Ordering::Relaxed) {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         slot.seed.store(seed, Ordering::Relaxed);
-        let outcome = episode::run(&Plan::of(family, seed), &slot.step, |_| {});
+        let outcome = episode::run(&Plan::of(family, seed), &slot.step);
         // The run may have ended because of another thread's finding.
         if tell.send((seed, outcome)).is_err() {
             return;

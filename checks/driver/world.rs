@@ -10,7 +10,6 @@ use model::actor::{NodeActor, Timing};
 use model::client::{self, Outcome, Session};
 use model::effects::Effect;
 use model::founding::Charter;
-use model::kv::command::Op;
 use model::machine;
 use model::message::Message;
 use model::node::{Node, Setup, Storage, Timer};
@@ -176,6 +175,12 @@ impl<'a> World<'a> {
         self.obey(usize::from(id.0), out);
     }
 
+    /// Shows a node.
+    #[must_use]
+    pub fn show(&self, node: usize) -> Option<&Node> {
+        self.servers.get(node).map(|server| &*server.node)
+    }
+
     /// A message arrives.
     ///
     /// # Errors
@@ -209,6 +214,9 @@ impl<'a> World<'a> {
         };
         state.armed.swap_remove(place);
         self.coverage.count(coverage::of_timer(timer));
+        if timer == Timer::Raft(raft::Timer::Heartbeat) {
+            self.network.forget_copies(Id::from(server));
+        }
         let mut out = Out::new();
         state.actor.on_timeout(Id::from(server), &mut state.node, &timer, &mut out);
         self.after(server, out)
@@ -261,6 +269,7 @@ impl<'a> World<'a> {
         storage: Option<Storage>,
     ) -> Result<(), Violation> {
         let mut out = Out::new();
+        self.network.forget_copies(Id::from(server));
         let node = actor.on_start(Id::from(server), &storage, &mut out);
         let state = &mut self.servers[server];
         (state.actor, state.node, state.saved) = (actor, Cow::Owned(node), storage);
@@ -348,9 +357,21 @@ impl<'a> World<'a> {
         }
     }
 
-    /// An administrator begins a change of the load, unless it names a group that is stopped.
+    /// Whether the controller has no configuration with groups yet.
+    #[must_use]
+    pub fn is_without_groups(&self) -> bool {
+        let controller = self.referee.reference(0).controller();
+        controller.is_some_and(|controller| controller.latest().groups.is_empty())
+    }
+
+    /// An administrator begins a change of the load. If there are no groups yet, it is the first
+    /// join.
     pub fn order(&mut self, administrator: usize, number: u64) {
-        let order = self.possible(load::change(self.plan, administrator as u16, number));
+        let order = if self.is_without_groups() {
+            load::first_join(self.plan)
+        } else {
+            self.possible(load::change(self.plan, administrator as u16, number))
+        };
         let Some(who) = self.administrators.get_mut(administrator) else { return };
         let mut fx = client::Effects::<()>::default();
         skip_to(&mut who.session, &mut who.begun, number, &order);
@@ -496,6 +517,7 @@ impl<'a> World<'a> {
         }
         if led && !state.armed.contains(&Timer::Raft(raft::Timer::Heartbeat)) {
             self.coverage.count(Kind::LeaderReplaced);
+            self.network.forget_copies(Id::from(server));
         }
     }
 }
@@ -555,10 +577,4 @@ fn kinds(plan: &Plan) -> Vec<machine::Kind> {
     };
     let controller = machine::Kind::Controller { shards: shape.shards };
     std::iter::once(controller).chain(shape.ids().map(group)).collect()
-}
-
-/// The operation that a client waits for, in words.
-#[must_use]
-pub fn pending(client: &Client) -> Option<(RequestId, &Op)> {
-    client.session.pending()
 }
