@@ -109,14 +109,6 @@ impl World<'_> {
         if let Some(server) = founding {
             return Some(format!("n{server} belongs to no group"));
         }
-        for client in &self.clients {
-            if client.session.pending().is_some() {
-                return Some(format!("{} {:?}", client.session.id(), client.session));
-            }
-        }
-        if let Some(who) = self.administrators.iter().find(|who| who.session.pending().is_some()) {
-            return Some(format!("{} waits", who.session.id()));
-        }
         let latest = self.referee.reference(0).controller().map(|controller| controller.latest());
         for group in self.groups() {
             let machine = self.referee.reference(group);
@@ -136,6 +128,14 @@ impl World<'_> {
                     return Some(format!("{shard} is {:?} at {id}", is.phase()));
                 }
             }
+        }
+        for client in &self.clients {
+            if client.session.pending().is_some() {
+                return Some(format!("{} {:?}", client.session.id(), client.session));
+            }
+        }
+        if let Some(who) = self.administrators.iter().find(|who| who.session.pending().is_some()) {
+            return Some(format!("{} waits", who.session.id()));
         }
         for group in std::iter::once(0).chain(self.groups()) {
             let machine = self.referee.reference(group);

@@ -250,9 +250,10 @@ pub fn change(plan: &Plan, administrator: u16, number: u64) -> Order {
         35 => Change::Leave(BTreeSet::from([GroupId(99)])),
         36 => Change::Move(ShardId(99), group),
         37 => Change::Leave(shape.ids().collect()),
-        // A group that was never there, of servers that others have; and one of other servers.
-        38 => Change::Join(BTreeMap::from([(GroupId(98), shape.servers_of(group))])),
-        _ => Change::Join(BTreeMap::from([(group, [NodeId(999)].into_iter().collect())])),
+        // A group that was never there, of servers that others have; and other servers for a group
+        // that was there.
+        38 => Change::Join(BTreeMap::from([(GroupId(98), shape.servers_of(GroupId(1)))])),
+        _ => Change::Join(BTreeMap::from([(GroupId(1), [NodeId(999)].into_iter().collect())])),
     };
     Order { change, force }
 }

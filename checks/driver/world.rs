@@ -49,6 +49,8 @@ pub struct World<'a> {
     pub coverage: Coverage,
     /// The number of operations that have ended for their clients.
     pub ended: u64,
+    /// The changes of which no administrator knows whether they are carried out.
+    given_up: Vec<Order>,
 }
 
 /// A server.
@@ -140,6 +142,7 @@ impl<'a> World<'a> {
             referee: Referee::new(plan, &kinds),
             coverage: Coverage::default(),
             ended: 0,
+            given_up: Vec::new(),
         };
         for server in 0..plan.shape.servers() {
             world.start_first(NodeId(server), &kinds);
@@ -297,11 +300,12 @@ impl<'a> World<'a> {
             Change::Join(groups) => groups.contains_key(&id),
             Change::Leave(_) | Change::Move(..) | Change::Query(_) => false,
         };
-        let mut asked = self.administrators.iter().filter_map(|who| who.session.pending());
+        let asked = self.administrators.iter().filter_map(|who| who.session.pending());
+        let mut asked = asked.map(|(_, order)| order).chain(&self.given_up);
         let has_left = !controller.latest().groups.contains_key(&id)
             && shards.config.num.0 > 0
             && !shards.config.groups.contains_key(&id)
-            && !asked.any(|(_, order)| joins(&order.change));
+            && !asked.any(|order| joins(&order.change));
         has_left && shards.coming().is_none() && shards.iter().next().is_none()
     }
 
@@ -373,6 +377,7 @@ impl<'a> World<'a> {
             self.possible(load::change(self.plan, administrator as u16, number))
         };
         let Some(who) = self.administrators.get_mut(administrator) else { return };
+        self.given_up.extend(who.session.pending().map(|(_, order)| order.clone()));
         let mut fx = client::Effects::<()>::default();
         skip_to(&mut who.session, &mut who.begun, number, &order);
         who.begun = number;
