@@ -51,9 +51,9 @@ impl World<'_> {
         let who = &self.administrators[place];
         let number = who.begun + 1;
         // Shards move only where that is looked at.
-        let may = who.session.pending().is_none()
-            && (self.plan.moves() || self.is_without_groups());
-        may.then(|| Event::Order(place as u16, number))
+        let may =
+            who.session.pending().is_none() && (self.plan.moves() || self.is_without_groups());
+        may.then_some(Event::Order(place as u16, number))
     }
 
     /// A timer of a server, or the retry timer of a client or an administrator.

@@ -8,6 +8,7 @@ use model::machine::Machine;
 use model::node::{Node, Timer};
 use model::raft;
 use model::replica::{Hearing, Replica, Room};
+use model::shard::controller::Controller;
 use model::shard::ownership::Phase;
 use model::types::GroupId;
 use model::violation::{Violation, demand};
@@ -24,6 +25,8 @@ const STILL: usize = 25;
 /// The largest number of messages that are delivered in a round. More may follow in the next one.
 const DELIVERIES: usize = 20_000;
 
+const ELECTION: Timer = Timer::Raft(raft::Timer::Election);
+
 impl World<'_> {
     /// Lets everything come to its end, and compares what the groups keep with the specification.
     ///
@@ -38,7 +41,7 @@ impl World<'_> {
         let draw = &mut Draw::of(self.plan.seed, &[4]);
         let (mut before, mut still) = (0, 0);
         for _ in 0..ROUNDS {
-            let Some(busy) = self.busy() else { return self.demand_equal() };
+            let Some(busy) = self.busy() else { return self.demand_contents() };
             let committed = self.referee.committed();
             still = if committed == before { still + 1 } else { 0 };
             before = committed;
@@ -53,10 +56,17 @@ impl World<'_> {
     fn round(&mut self, draw: &mut Draw) -> Result<(), Violation> {
         for server in 0..self.servers.len() {
             for timer in self.timers(server).to_vec() {
-                let is_election = timer == Timer::Raft(raft::Timer::Election);
-                if !is_election || !self.is_led(self.servers[server].group) && draw.once_in(3) {
+                if timer != ELECTION {
                     self.time_out(server, timer)?;
                 }
+            }
+        }
+        for group in 0..=self.plan.shape.groups.len() {
+            // Two that campaign at the same time would elect nobody.
+            let of_group = |server: &usize| self.servers[*server].group == group;
+            let servers: Vec<_> = (0..self.servers.len()).filter(of_group).collect();
+            if !servers.is_empty() && !self.is_led(group) {
+                self.time_out(*draw.pick(&servers), ELECTION)?;
             }
         }
         for client in 0..self.clients.len() {
@@ -79,16 +89,16 @@ impl World<'_> {
 
     /// The members of a group that run.
     fn members(&self, group: usize) -> impl Iterator<Item = &Replica> {
-        let of_group = move |server: &&Server| {
-            server.group == group && !server.stopped && !server.expelled
-        };
+        let of_group =
+            move |server: &&Server| server.group == group && !server.stopped && !server.expelled;
         self.servers.iter().filter(of_group).filter_map(|server| server.node.replica())
     }
 
     /// Whether the servers of a group that run have a leader that they know.
     fn is_led(&self, group: usize) -> bool {
         let term = self.members(group).map(|member| member.raft.term()).max();
-        self.members(group).any(|member| member.raft.is_leader() && Some(member.raft.term()) == term)
+        self.members(group)
+            .any(|member| member.raft.is_leader() && Some(member.raft.term()) == term)
     }
 
     fn groups(&self) -> impl Iterator<Item = usize> {
@@ -109,7 +119,7 @@ impl World<'_> {
         if let Some(server) = founding {
             return Some(format!("n{server} belongs to no group"));
         }
-        let latest = self.referee.reference(0).controller().map(|controller| controller.latest());
+        let latest = self.referee.reference(0).controller().map(Controller::latest);
         for group in self.groups() {
             let machine = self.referee.reference(group);
             if let (Machine::Group(shards), Some(latest)) = (machine, latest) {
@@ -146,7 +156,7 @@ impl World<'_> {
         None
     }
 
-    fn demand_equal(&self) -> Result<(), Violation> {
+    fn demand_contents(&self) -> Result<(), Violation> {
         self.referee.demand_contents(self.groups().map(|group| self.referee.reference(group)))
     }
 }

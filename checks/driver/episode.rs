@@ -65,11 +65,7 @@ fn watched(plan: &Plan, at: &AtomicU64, mut watch: impl FnMut(u64, &Step) -> boo
 
 /// Lets these events happen, and then the quiet end of the episode. Each event is told to `watch`
 /// with the world that it leads to.
-pub fn replay(
-    plan: &Plan,
-    events: &[Event],
-    mut watch: impl FnMut(&Event, &World<'_>),
-) -> Outcome {
+pub fn replay(plan: &Plan, events: &[Event], mut watch: impl FnMut(&Event, &World<'_>)) -> Outcome {
     let mut taken = 0;
     let outcome = judged(plan, Network::replay(), |world| {
         for event in events {

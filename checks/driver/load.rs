@@ -23,8 +23,8 @@ pub struct Load {
     hot: usize,
     /// The permille of operations that are transactions.
     transactions: u16,
-    /// The largest number of steps in most transactions.
-    steps: usize,
+    /// The least and the largest number of steps in most transactions.
+    steps: [usize; 2],
     /// The permille of steps that only read.
     reads: u16,
     /// The permille of operations that are as large as anything may be.
@@ -45,8 +45,8 @@ pub struct Skew {
     ahead: u64,
     /// The contended key, of the group whose clock is ahead.
     contended: Key,
-    /// A lesser key, of another group.
-    elsewhere: Key,
+    /// Lesser keys, of another group.
+    elsewhere: Vec<Key>,
 }
 
 impl Load {
@@ -64,7 +64,7 @@ impl Load {
             keys,
             hot: draw.within(1, keys.min(3)),
             transactions: *draw.pick(&[200, 500, 500, 900, 1_000]),
-            steps: draw.within(1, 6),
+            steps: [1, draw.within(1, 6)],
             reads: *draw.pick(&[100, 400, 800]),
             large: if is_large { 5 } else { 0 },
             large_value: *draw.pick(&[64 << 10, 1 << 20]),
@@ -74,6 +74,22 @@ impl Load {
             } else {
                 Skew::draw(shape, each / 2)
             },
+        }
+    }
+
+    /// Draws a load of small transactions on few keys.
+    pub(super) fn knots(draw: &mut Draw) -> Self {
+        let keys = draw.within(3, 7);
+        Self {
+            keys,
+            hot: keys,
+            transactions: 1_000,
+            steps: [2, draw.within(2, 4)],
+            reads: *draw.pick(&[0, 0, 300]),
+            large: 0,
+            large_value: 0,
+            is_tiny: false,
+            skew: None,
         }
     }
 
@@ -124,8 +140,10 @@ impl Load {
     }
 
     fn transaction(&self, draw: &mut Draw, unique: u64) -> Op {
-        let most = if self.is_tiny && draw.once_in(4) { 4 * self.steps } else { self.steps };
-        let steps: Vec<_> = (0..draw.within(1, most)).map(|_| self.step(draw, unique)).collect();
+        let [least, most] = self.steps;
+        let most = if self.is_tiny && draw.once_in(4) { 4 * most } else { most };
+        let steps: Vec<_> =
+            (0..draw.within(least, most)).map(|_| self.step(draw, unique)).collect();
         // Steps that contradict each other make no transaction.
         made(steps).unwrap_or_else(|| Op::Get(self.key(draw)))
     }
@@ -193,12 +211,16 @@ impl Load {
 }
 
 impl Skew {
-    /// Finds two keys of different groups, if there are any.
+    /// Finds keys of two groups, if there are two.
     fn draw(shape: &Shape, ahead: u64) -> Option<Self> {
         let config = shape.first_configuration();
         let owner = |key: &Key| config.assignment.owner(shard_of(key, shape.shards.max(1)));
-        let elsewhere = key(0);
-        let contended = (1..64).map(key).find(|key| owner(key) != owner(&elsewhere))?;
+        let contended = key(0);
+        let lesser = (0..100).map(|number| Key::from(format!("a{number:02}")));
+        let mut elsewhere: Vec<Key> =
+            lesser.filter(|key| owner(key) != owner(&contended)).collect();
+        let group = owner(elsewhere.first()?);
+        elsewhere.retain(|key| owner(key) == group);
         Some(Self { ahead, contended, elsewhere })
     }
 
@@ -207,7 +229,8 @@ impl Skew {
         let steps = if number < self.ahead || client == 0 {
             vec![add(&self.contended)]
         } else {
-            vec![add(&self.elsewhere), add(&self.contended)]
+            let elsewhere = &self.elsewhere[usize::from(client) % self.elsewhere.len()];
+            vec![add(elsewhere), add(&self.contended)]
         };
         made(steps).unwrap_or_else(|| Op::Get(self.contended.clone()))
     }

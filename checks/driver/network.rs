@@ -75,7 +75,11 @@ impl Network {
         let draw = Draw::of(plan.seed, &[3]);
         let faults = plan.faults.clone();
         let random = Random { draw, faults, old: Vec::new(), blocked: Vec::new() };
-        Self { bag: Vec::new(), refused: Vec::new(), behaviour: Behaviour::Random(Box::new(random)) }
+        Self {
+            bag: Vec::new(),
+            refused: Vec::new(),
+            behaviour: Behaviour::Random(Box::new(random)),
+        }
     }
 
     /// A network from which a trace takes its messages.

@@ -188,13 +188,11 @@ impl Plan {
     #[must_use]
     pub fn of(family: Family, seed: u64) -> Self {
         let draw = &mut Draw::of(seed, &[family as u64]);
-        let shape = shape(family, draw);
-        let operations = match family {
-            Family::Ones | Family::Threes => draw.within(100, 3_000),
-            Family::Moves => draw.within(50, 1_500),
-        } as u64;
-        let sessions = draw.within(2, 14) as u16;
-        let is_tiny = draw.once_in(5);
+        let is_knotted = draw.once_in(3);
+        let shape = if is_knotted { knotted_shape(family, draw) } else { shape(family, draw) };
+        let operations = operations(draw, is_knotted);
+        let sessions = draw.within(2, if is_knotted { 6 } else { 14 }) as u16;
+        let is_tiny = !is_knotted && draw.once_in(5);
         let part_bytes = *draw.pick(&[1, 40, 1 << 10, 1 << 20]);
         let batch = batch(draw);
         let limits = if is_tiny { tiny(draw, part_bytes, batch) } else { Limits::DEFAULT };
@@ -203,9 +201,15 @@ impl Plan {
             1 => Backlog::UNBOUNDED,
             _ => Backlog::DEFAULT,
         };
-        let load = Load::draw(draw, family, &shape, operations / u64::from(sessions), is_tiny);
+        let load = if is_knotted {
+            Load::knots(draw)
+        } else {
+            Load::draw(draw, family, &shape, operations / u64::from(sessions), is_tiny)
+        };
         let faults = if load.skew.is_some() && draw.once_in(2) {
             Faults::none(draw)
+        } else if is_knotted {
+            Faults::of_knots(draw)
         } else {
             Faults::draw(family, draw)
         };
@@ -214,7 +218,7 @@ impl Plan {
             seed,
             shape,
             operations,
-            steps: 100 * operations + 1_000,
+            steps: 40 * operations + 1_000,
             sessions,
             per_process: *draw.pick(&[1, 1, 3]),
             administrators: draw.within(1, 2) as u16,
@@ -243,6 +247,23 @@ impl Plan {
         };
         servers == 1
     }
+}
+
+/// The number of operations of an episode: as often between 10 and 40 as between 800 and 3,200. What
+/// meets only while clocks are young, or only at the quiet end, needs many short episodes.
+fn operations(draw: &mut Draw, is_knotted: bool) -> u64 {
+    let least = if is_knotted { 4 << draw.below(4) } else { 10 << draw.below(9) };
+    draw.within(least, 2 * least) as u64
+}
+
+/// Several groups among which few keys are spread, so that transactions wait for each other at all
+/// of them: *knots*.
+fn knotted_shape(family: Family, draw: &mut Draw) -> Shape {
+    let size = if family == Family::Threes { 3 } else { 1 };
+    let groups = vec![size; draw.within(3, if size == 1 { 4 } else { 3 })];
+    let least = if family == Family::Moves { 2 } else { groups.len() };
+    let joined = draw.within(least, groups.len()) as u16;
+    Shape { controllers: 1, groups, shards: draw.within(4, 8) as u16, joined, founded: true }
 }
 
 fn shape(family: Family, draw: &mut Draw) -> Shape {
@@ -330,12 +351,35 @@ impl Faults {
         }
     }
 
+    /// The faults of knots: little is lost, and what ends or breaks attempts is late.
+    fn of_knots(draw: &mut Draw) -> Self {
+        let mut faults = Self::none(draw);
+        faults.loss[Kind::Wound as usize] = *draw.pick(&[0, 900, 1_000, 1_000]);
+        let late = [
+            Kind::Abort,
+            Kind::Commit,
+            Kind::Settled,
+            Kind::Configuration,
+            Kind::VoteNo,
+            Kind::Ask,
+        ];
+        for _ in 0..draw.within(0, 4) {
+            faults.slow[*draw.pick(&late) as usize] = *draw.pick(&[800, 980]);
+        }
+        faults.timer = *draw.pick(&[5, 10, 30]);
+        faults.change = *draw.pick(&[20, 60, 200]);
+        faults
+    }
+
     fn draw(family: Family, draw: &mut Draw) -> Self {
         let all = *draw.pick(&[0, 0, 2, 20, 100]);
         let mut loss = vec![all; Kind::ALL.len()];
         let mut slow = vec![0; Kind::ALL.len()];
         for _ in 0..*draw.pick(&[0, 0, 1, 2]) {
             loss[*draw.pick(SELECTED) as usize] = *draw.pick(&[300, 800, 1_000]);
+        }
+        if draw.once_in(8) {
+            loss[Kind::Wound as usize] = 900;
         }
         for _ in 0..*draw.pick(&[0, 1, 2, 4]) {
             slow[*draw.pick(SELECTED) as usize] = *draw.pick(&[500, 900, 980]);

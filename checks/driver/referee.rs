@@ -17,6 +17,7 @@ use model::machine::{self, Applied, Machine};
 use model::message::{Answer, Message};
 use model::raft::{Entry, Payload};
 use model::replica::{Command, Replica};
+use model::shard::ownership::Phase;
 use model::spec::Spec;
 use model::spec::map::Map;
 use model::types::{ClientId, Index, RequestId};
@@ -252,10 +253,7 @@ impl Referee {
         demand("linearizable", ending != Ending::NotDone, || {
             format!("client {client} was told that {number} is not done, now {output:?}")
         })?;
-        let op = match operation.op.clone() {
-            Some(op) => op,
-            None => return Ok(()),
-        };
+        let Some(op) = operation.op.clone() else { return Ok(()) };
         self.effects += 1;
         coverage.count(coverage::of_output(output));
         let expected = self.map.apply(&op);
@@ -303,8 +301,6 @@ impl Referee {
         self.sessions.get_mut(client)?.get_mut(place)
     }
 }
-
-use model::shard::ownership::Phase;
 
 /// The transaction that a command asks for.
 #[must_use]

@@ -126,4 +126,3 @@ fn is_waiting(shards: &Shards, txn: &TxnId) -> bool {
     record.is_some_and(|record| matches!(record.stage, Stage::Waiting { .. }))
         || transactions.shares.get(txn).is_some_and(|share| !share.prepared)
 }
-

@@ -284,6 +284,7 @@ impl<'a> World<'a> {
     pub fn stop(&mut self, group: usize) -> bool {
         let may = self.may_be_stopped(group);
         if may {
+            self.coverage.count(Kind::FaultStop);
             let servers = self.servers.iter_mut().filter(|server| server.group == group);
             servers.for_each(|server| server.stopped = true);
         }

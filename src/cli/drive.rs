@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::{IsTerminal, stderr};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use checks::driver::coverage::Kind;
 use checks::driver::plan::Family;
 use checks::driver::run::{self, Finding, Options, Progress, Report};
+use checks::driver::trace::Trace;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -90,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         return Exit::Failed;
     }
     if let Some(finding) = &report.finding {
-        tell(finding);
+        tell(finding, arguments.recordings.as_deref());
         return Exit::Failed;
     }
     let missing = report.missing();
@@ -101,11 +102,8 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn bar(operations: u64) -> ProgressBar {
-    let bar = if stderr().is_terminal() {
-        ProgressBar::new(operations)
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar =
+        if stderr().is_terminal() { ProgressBar::new(operations) } else { ProgressBar::hidden() };
     let style = "{human_pos} of {human_len} operations, {per_sec}, {elapsed}";
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -166,9 +164,23 @@ fn json(report: &Report) -> String {
     .to_string()
 }
 
-/// Says what was found, and how to see it again.
-fn tell(finding: &Finding) {
+/// Says what was found, and records how to see it again.
+fn tell(finding: &Finding, recordings: Option<&Path>) {
     let Finding { family, seed, step, property, detail } = finding;
+    let family = family.name();
     println!("{property}: {detail}");
-    println!("in {} seed {seed}, step {step}", family.name());
+    println!("in {family}, seed {seed}, step {step}");
+    let Some(folder) = recordings else {
+        println!("see it again: shardwright drive {family} --seed {seed} --operations 1");
+        println!("with --recordings DIR it is made small and recorded for `shardwright replay`");
+        return;
+    };
+    let file = folder.join(format!("{family}-{seed}.json"));
+    let trace = Trace::of(finding);
+    let written = fs::create_dir_all(folder)
+        .and_then(|()| Ok(fs::write(&file, serde_json::to_string_pretty(&trace)?)?));
+    match written {
+        Ok(()) => println!("{} events: shardwright replay {}", trace.events.len(), file.display()),
+        Err(error) => complain(format!("cannot write {}: {error}", file.display())),
+    }
 }
