@@ -36,7 +36,15 @@ impl World<'_> {
         self.network.take(draw).map(Step::Deliver)
     }
 
+    /// The number of operations that have begun.
+    fn begun(&self) -> u64 {
+        self.clients.iter().map(|client| client.begun).sum()
+    }
+
     fn begins(&self, draw: &mut Draw) -> Option<Event> {
+        if self.plan.has_evening && self.begun() >= self.plan.operations {
+            return None;
+        }
         let place = draw.below(self.clients.len());
         let client = &self.clients[place];
         let is_idle = client.session.pending().is_none();

@@ -57,6 +57,9 @@ pub struct Plan {
     pub operations: u64,
     /// The number of steps after which faults end in any case.
     pub steps: u64,
+    /// Whether no operation begins any more while the last ones are under way among faults. Then
+    /// only what cannot end is left for the quiet end.
+    pub has_evening: bool,
     /// The number of client sessions.
     pub sessions: u16,
     /// The number of sessions that share a process, and so an address.
@@ -219,6 +222,7 @@ impl Plan {
             shape,
             operations,
             steps: 40 * operations + 1_000,
+            has_evening: is_knotted,
             sessions,
             per_process: *draw.pick(&[1, 1, 3]),
             administrators: draw.within(1, 2) as u16,
@@ -354,7 +358,7 @@ impl Faults {
     /// The faults of knots: little is lost, and what ends or breaks attempts is late.
     fn of_knots(draw: &mut Draw) -> Self {
         let mut faults = Self::none(draw);
-        faults.loss[Kind::Wound as usize] = *draw.pick(&[0, 900, 1_000, 1_000]);
+        faults.loss[Kind::Wound as usize] = *draw.pick(&[0, 800, 900, 950]);
         let late = [
             Kind::Abort,
             Kind::Commit,

@@ -310,3 +310,92 @@ pub fn asked(command: &Command) -> Option<&Transaction> {
         Command::Change(_) | Command::Migration(_) | Command::Transaction(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::Family;
+    use super::*;
+
+    const FIRST: RequestId = RequestId(1);
+
+    /// A referee of whom client 0 has asked this.
+    fn asked(op: Op) -> Referee {
+        let mut referee = Referee::new(&Plan::of(Family::Ones, 1), &[]);
+        referee.on_call(0, FIRST, op);
+        referee
+    }
+
+    fn append() -> Op {
+        Op::Append("k".into(), "a".into())
+    }
+
+    fn effect(referee: &mut Referee, number: RequestId, output: &Output) -> Result<(), Violation> {
+        referee.on_effect(0, number, output, &mut Coverage::default())
+    }
+
+    fn broken(judged: Result<(), Violation>) -> &'static str {
+        judged.expect_err("a wrong history").property
+    }
+
+    #[test]
+    fn right_history_is_right() {
+        let mut referee = asked(append());
+        assert_eq!(effect(&mut referee, FIRST, &Output::Written), Ok(()));
+        assert_eq!(effect(&mut referee, FIRST, &Output::Written), Ok(()), "told again");
+        assert_eq!(referee.on_done(0, FIRST, &Output::Written), Ok(()));
+        referee.on_call(0, RequestId(2), Op::Get("k".into()));
+        let found = Output::Value(Some("a".into()));
+        assert_eq!(effect(&mut referee, RequestId(2), &found), Ok(()));
+        assert_eq!(referee.effects, 2);
+    }
+
+    #[test]
+    fn result_that_the_specification_does_not_give_is_found() {
+        let mut referee = asked(Op::Get("k".into()));
+        let judged = effect(&mut referee, FIRST, &Output::Value(Some("a".into())));
+        assert_eq!(broken(judged), "linearizable");
+    }
+
+    #[test]
+    fn operation_with_two_results_is_found() {
+        let mut referee = asked(Op::Delete("k".into()));
+        assert_eq!(effect(&mut referee, FIRST, &Output::Deleted(false)), Ok(()));
+        let judged = effect(&mut referee, FIRST, &Output::Deleted(true));
+        assert_eq!(broken(judged), "exactly_once");
+    }
+
+    #[test]
+    fn answer_without_effect_is_found_and_one_with_another_result() {
+        let mut referee = asked(append());
+        assert_eq!(broken(referee.on_done(0, FIRST, &Output::Written)), "linearizable");
+        let mut referee = asked(append());
+        assert_eq!(effect(&mut referee, FIRST, &Output::Written), Ok(()));
+        assert_eq!(broken(referee.on_done(0, FIRST, &Output::TooLarge)), "linearizable");
+    }
+
+    #[test]
+    fn effect_of_what_is_not_done_is_found() {
+        let mut referee = asked(append());
+        assert_eq!(referee.on_not_done(0, FIRST), Ok(()));
+        assert_eq!(broken(effect(&mut referee, FIRST, &Output::Written)), "linearizable");
+        let mut referee = asked(append());
+        assert_eq!(effect(&mut referee, FIRST, &Output::Written), Ok(()));
+        assert_eq!(broken(referee.on_not_done(0, FIRST)), "linearizable");
+    }
+
+    #[test]
+    fn what_was_given_up_may_take_effect_and_what_was_not_asked_must_not() {
+        let mut referee = asked(append());
+        referee.on_given_up(0, FIRST);
+        assert_eq!(effect(&mut referee, FIRST, &Output::Written), Ok(()));
+        assert_eq!(broken(effect(&mut referee, RequestId(2), &Output::Written)), "linearizable");
+    }
+
+    #[test]
+    fn contents_that_differ_from_the_specification_are_found() {
+        let mut referee = asked(append());
+        assert_eq!(referee.demand_contents([].into_iter()), Ok(()));
+        assert_eq!(effect(&mut referee, FIRST, &Output::Written), Ok(()));
+        assert_eq!(broken(referee.demand_contents([].into_iter())), "all_or_nothing");
+    }
+}
