@@ -2,6 +2,7 @@
 
 pub mod comparison;
 pub mod counterexample;
+pub mod driver;
 pub mod engine;
 pub mod mutants;
 pub mod portfolio;

@@ -6,6 +6,7 @@ use model::system::{Action, Explorable, Page, System, SystemState};
 use serde::{Deserialize, Serialize};
 use stateright::{Model, Path};
 
+use crate::driver::trace::Trace;
 use crate::portfolio::{self, Check};
 use crate::story::{Counterexample, Step};
 
@@ -16,6 +17,16 @@ pub struct Recording {
     pub check: String,
     /// How a promise of it is broken.
     pub counterexample: Counterexample,
+}
+
+/// A recording of either kind.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Recorded {
+    /// A counterexample of a check.
+    Check(Recording),
+    /// A trace of the random driver.
+    Driver(Trace),
 }
 
 /// Why a recording cannot be taken again.

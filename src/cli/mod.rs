@@ -4,6 +4,7 @@ mod admin;
 mod bench;
 mod chaos;
 mod check;
+mod drive;
 mod explore;
 mod kv;
 mod mutants;
@@ -55,6 +56,7 @@ enum Command {
     Check(check::Arguments),
     Explore(explore::Arguments),
     Replay(replay::Arguments),
+    Drive(drive::Arguments),
     Chaos(chaos::Arguments),
     Up(up::Arguments),
     Serve(serve::Arguments),
@@ -84,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Drive(arguments) => drive::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),

@@ -112,6 +112,12 @@ impl<C: Clone> Log<C> {
         Self(Vector::unit(Entry { term: Term(0), payload: Payload::Members(members) }))
     }
 
+    /// Whether the two logs are one, as far as that is seen without a look at their entries.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+
     /// The members of the group, as the log says: those of its last entry that names any. Only
     /// entry 0 does, until members can be changed.
     #[must_use]

@@ -1,0 +1,586 @@
+//! The world of an episode: the nodes, their disks, and the messages under way.
+//!
+//! Servers are the real [`NodeActor`]s, sessions the real [`Session`]s. Each method is one event. It
+//! does what the host of a node does: what the node saves is what a crash leaves, what it sends is
+//! under way, and the timers that it starts may run out at any time.
+
+use std::borrow::Cow;
+
+use model::actor::{NodeActor, Timing};
+use model::client::{self, Outcome, Session};
+use model::effects::Effect;
+use model::founding::Charter;
+use model::machine;
+use model::message::Message;
+use model::node::{Node, Setup, Storage, Timer};
+use model::raft::{self, Config, Incarnation, Members};
+use model::replica::{self, Hearing, Room};
+use model::service::{Administration, Service};
+use model::shard::Group;
+use model::shard::config::Servers;
+use model::shard::controller::{Change, Order};
+use model::shard::migration;
+use model::shard::router::Router;
+use model::types::{Address, ClientId, GroupId, Index, NodeId, RequestId};
+use model::violation::Violation;
+use stateright::actor::{Actor, Command, Id, Out};
+
+use super::coverage::{self, Coverage, Kind};
+use super::load::{self, Load};
+use super::network::{Envelope, Network};
+use super::plan::Plan;
+use super::referee::Referee;
+
+/// The world of an episode.
+pub struct World<'a> {
+    /// The plan of the episode.
+    pub plan: &'a Plan,
+    /// The servers.
+    pub servers: Vec<Server>,
+    /// The client sessions.
+    pub clients: Vec<Client>,
+    /// The administrators.
+    pub administrators: Vec<Administrator>,
+    /// The messages under way.
+    pub network: Network,
+    /// The judge.
+    pub referee: Referee,
+    /// The events so far, by kind.
+    pub coverage: Coverage,
+    /// The number of operations that have ended for their clients.
+    pub ended: u64,
+    /// The changes of which no administrator knows whether they are carried out.
+    given_up: Vec<Order>,
+}
+
+/// A server.
+pub struct Server {
+    actor: NodeActor,
+    /// The state of the server.
+    pub node: Cow<'static, Node>,
+    /// The state that a crash leaves, if the node's present one was not saved.
+    saved: Option<Storage>,
+    /// The timers that run.
+    armed: Vec<Timer>,
+    /// The group: 0 is the controller, or the group that keeps the whole store.
+    pub group: usize,
+    /// The last entry that the server has been seen to know committed since its start.
+    known: Index,
+    /// Whether the server is stopped for good.
+    pub stopped: bool,
+    /// Whether the server has lost its disk, and so is no member any more.
+    pub expelled: bool,
+}
+
+/// A client session.
+pub struct Client {
+    /// The session.
+    pub session: Session,
+    /// The number of the last operation, as the load counts.
+    pub begun: u64,
+}
+
+/// The session of an administrator.
+pub struct Administrator {
+    /// The session.
+    pub session: Session<Administration>,
+    /// The number of the last change, as the load counts.
+    pub begun: u64,
+}
+
+/// The session with this address, if a client has it.
+#[must_use]
+pub fn session_of(plan: &Plan, client: ClientId) -> Option<usize> {
+    let place = match client.0.checked_sub(ClientId::FIRST_DRAWN) {
+        None => client.0.checked_sub(u64::from(plan.shape.servers()))?,
+        Some(drawn) => {
+            let (process, session) = (drawn / ClientId::SESSIONS, drawn % ClientId::SESSIONS);
+            process * u64::from(plan.per_process) + session
+        }
+    };
+    (place < u64::from(plan.sessions)).then_some(place as usize)
+}
+
+/// The address of a session.
+fn address_of(plan: &Plan, session: u16) -> ClientId {
+    if plan.per_process == 1 {
+        return ClientId(u64::from(plan.shape.servers() + session));
+    }
+    let (process, number) = (session / plan.per_process, session % plan.per_process);
+    let process = ClientId::FIRST_DRAWN + u64::from(process) * ClientId::SESSIONS;
+    ClientId(process).session(number)
+}
+
+impl<'a> World<'a> {
+    /// The world at the beginning of an episode.
+    #[must_use]
+    pub fn new(plan: &'a Plan, network: Network) -> Self {
+        let kinds = kinds(plan);
+        let router = || {
+            if plan.shape.is_alone() {
+                Router::alone(plan.shape.servers_of(GroupId(1)), NodeId(0))
+            } else {
+                Router::sharded(plan.shape.controller(), plan.shape.shards)
+            }
+        };
+        let client = |session| Client {
+            session: Session::new(address_of(plan, session), router()),
+            begun: 0,
+        };
+        let administrator = |number: u16| {
+            let id = ClientId(u64::from(plan.shape.servers() + plan.sessions + number));
+            let router = Router::alone(plan.shape.controller(), NodeId(0));
+            Administrator { session: Session::new(id, router), begun: 0 }
+        };
+        let administrators = if plan.shape.is_alone() { 0 } else { plan.administrators };
+        let mut world = Self {
+            plan,
+            servers: Vec::new(),
+            clients: (0..plan.sessions).map(client).collect(),
+            administrators: (0..administrators).map(administrator).collect(),
+            network,
+            referee: Referee::new(plan, &kinds),
+            coverage: Coverage::default(),
+            ended: 0,
+            given_up: Vec::new(),
+        };
+        for server in 0..plan.shape.servers() {
+            world.start_first(NodeId(server), &kinds);
+        }
+        world
+    }
+
+    fn start_first(&mut self, id: NodeId, kinds: &[machine::Kind]) {
+        let plan = self.plan;
+        let (group, members) = group_of(plan, id);
+        let config = Config { id, incarnation: Incarnation::default(), limits: plan.batch };
+        let setup = replica::Setup::new(config, kinds[group].clone(), members.iter());
+        let setup = replica::Setup { limits: plan.limits, backlog: plan.backlog, ..setup };
+        let storage = plan.shape.founded.then(|| {
+            let Charter { purpose, servers } = setup.charter.clone();
+            let servers = servers.into_iter().map(|server| (server, Incarnation::default()));
+            Storage::founded(Members::new(purpose, servers.collect()).into())
+        });
+        let (servers, timing) = (plan.shape.servers(), Timing::LAN);
+        let actor = NodeActor { setup: Setup::Server(setup), servers, timing };
+        let mut out = Out::new();
+        let node = actor.on_start(of(id), &storage, &mut out);
+        self.servers.push(Server {
+            actor,
+            node: Cow::Owned(node),
+            saved: storage,
+            armed: Vec::new(),
+            group,
+            known: Index::ZERO,
+            stopped: false,
+            expelled: false,
+        });
+        self.obey(usize::from(id.0), out);
+    }
+
+    /// Shows a node.
+    #[must_use]
+    pub fn show(&self, node: usize) -> Option<&Node> {
+        self.servers.get(node).map(|server| &*server.node)
+    }
+
+    /// A message arrives.
+    ///
+    /// # Errors
+    /// If the step breaks a promise. It may also panic with one.
+    pub fn deliver(&mut self, envelope: Envelope) -> Result<(), Violation> {
+        let Envelope { from, to, message, kind } = envelope;
+        self.coverage.count(kind);
+        let receiver = usize::from(to);
+        if let Some(server) = self.servers.get_mut(receiver) {
+            if server.stopped {
+                return Ok(());
+            }
+            let mut out = Out::new();
+            server.actor.on_msg(to, &mut server.node, from, message, &mut out);
+            return self.after(receiver, out);
+        }
+        let from = NodeId(usize::from(from) as u16);
+        self.tell_client(receiver as u64, from, message)
+    }
+
+    /// A timer of a server runs out, if it runs.
+    ///
+    /// # Errors
+    /// If the step breaks a promise. It may also panic with one.
+    pub fn time_out(&mut self, server: usize, timer: Timer) -> Result<(), Violation> {
+        let Some(state) = self.servers.get_mut(server).filter(|state| !state.stopped) else {
+            return Ok(());
+        };
+        let Some(place) = state.armed.iter().position(|armed| *armed == timer) else {
+            return Ok(());
+        };
+        state.armed.swap_remove(place);
+        self.coverage.count(coverage::of_timer(timer));
+        if timer == Timer::Raft(raft::Timer::Heartbeat) {
+            self.network.forget_copies(Id::from(server));
+        }
+        let mut out = Out::new();
+        state.actor.on_timeout(Id::from(server), &mut state.node, &timer, &mut out);
+        self.after(server, out)
+    }
+
+    /// The timers of a server that run.
+    #[must_use]
+    pub fn timers(&self, server: usize) -> &[Timer] {
+        let server = &self.servers[server];
+        if server.stopped { &[] } else { &server.armed }
+    }
+
+    /// A server crashes, and starts again from what it has saved.
+    ///
+    /// # Errors
+    /// If the step breaks a promise. It may also panic with one.
+    pub fn crash(&mut self, server: usize) -> Result<(), Violation> {
+        let Some(state) = self.servers.get_mut(server).filter(|state| !state.stopped) else {
+            return Ok(());
+        };
+        let storage = state.saved.take().or_else(|| state.node.storage());
+        let actor = state.actor.clone();
+        self.start_again(server, actor, storage)
+    }
+
+    /// A server starts again with an empty disk, as another incarnation. That happens to one server
+    /// of a group at most, and only if the others are a majority.
+    ///
+    /// # Errors
+    /// If the step breaks a promise. It may also panic with one.
+    pub fn lose_disk(&mut self, server: usize) -> Result<(), Violation> {
+        let Some(state) = self.servers.get(server) else { return Ok(()) };
+        let group = state.group;
+        let others = || self.servers.iter().filter(|other| other.group == group);
+        if state.stopped
+            || others().count() < 3
+            || others().any(|other| other.expelled || other.node.replica().is_none())
+        {
+            return Ok(());
+        }
+        let actor = state.actor.reborn(Incarnation(1));
+        self.servers[server].expelled = true;
+        self.start_again(server, actor, None)
+    }
+
+    fn start_again(
+        &mut self,
+        server: usize,
+        actor: NodeActor,
+        storage: Option<Storage>,
+    ) -> Result<(), Violation> {
+        let mut out = Out::new();
+        self.network.forget_copies(Id::from(server));
+        let node = actor.on_start(Id::from(server), &storage, &mut out);
+        let state = &mut self.servers[server];
+        (state.actor, state.node, state.saved) = (actor, Cow::Owned(node), storage);
+        (state.armed, state.known) = (Vec::new(), Index::ZERO);
+        self.after(server, out)
+    }
+
+    /// Stops the servers of a group for good, if its operator may.
+    pub fn stop(&mut self, group: usize) -> bool {
+        let may = self.may_be_stopped(group);
+        if may {
+            self.coverage.count(Kind::FaultStop);
+            let servers = self.servers.iter_mut().filter(|server| server.group == group);
+            servers.for_each(|server| server.stopped = true);
+        }
+        may
+    }
+
+    /// Whether the servers of a group may be stopped for good: it has left, has reached a
+    /// configuration without it and keeps no shard. `docs/operations.md` says so.
+    fn may_be_stopped(&self, group: usize) -> bool {
+        let id = GroupId(group as u16);
+        let Some(shards) = self.referee.reference(group).shards() else { return false };
+        let Some(controller) = self.referee.reference(0).controller() else { return false };
+        let joins = |change: &Change| match change {
+            Change::Join(groups) => groups.contains_key(&id),
+            Change::Leave(_) | Change::Move(..) | Change::Query(_) => false,
+        };
+        let asked = self.administrators.iter().filter_map(|who| who.session.pending());
+        let mut asked = asked.map(|(_, order)| order).chain(&self.given_up);
+        let has_left = !controller.latest().groups.contains_key(&id)
+            && shards.config.num.0 > 0
+            && !shards.config.groups.contains_key(&id)
+            && !asked.any(|order| joins(&order.change));
+        has_left && shards.coming().is_none() && shards.iter().next().is_none()
+    }
+
+    /// The room on a server's disk changes.
+    pub fn set_room(&mut self, server: usize, room: Room) {
+        if let Some(server) = self.servers.get_mut(server) {
+            server.node.to_mut().set_room(room);
+        }
+    }
+
+    /// The controller's servers hear these servers only, or everybody.
+    pub fn set_hearing(&mut self, hearing: &Hearing) {
+        for server in self.servers.iter_mut().filter(|server| server.group == 0) {
+            server.node.to_mut().set_hearing(hearing.clone());
+        }
+    }
+
+    /// A client begins an operation of the load. If it waits for another one, it gives that up.
+    pub fn begin(&mut self, client: usize, number: u64) {
+        let op = Load::operation(self.plan, client as u16, number);
+        let mut fx = client::Effects::<()>::default();
+        let Some(Client { session, begun }) = self.clients.get_mut(client) else { return };
+        skip_to(session, begun, number, &op);
+        *begun = number;
+        session.invoke(op.clone(), &mut fx);
+        self.referee.on_call(client, RequestId(number), op);
+        let from = self.clients[client].session.id();
+        self.send_all(from, fx);
+    }
+
+    /// The retry timer of a client runs out.
+    pub fn retry(&mut self, client: usize) {
+        let Some(Client { session, .. }) = self.clients.get_mut(client) else { return };
+        if session.pending().is_some() {
+            self.coverage.count(Kind::TimerRetry);
+            let mut fx = client::Effects::<()>::default();
+            session.on_timeout(client::Timer::Retry, &mut fx);
+            let from = session.id();
+            self.send_all(from, fx);
+        }
+    }
+
+    /// A client gives up its operation.
+    pub fn give_up(&mut self, client: usize) {
+        let Some(Client { session, .. }) = self.clients.get_mut(client) else { return };
+        let number = session.pending().map(|(number, _)| number);
+        if let (Some(number), Some(_)) =
+            (number, session.give_up(&mut client::Effects::<()>::default()))
+        {
+            self.referee.on_given_up(client, number);
+            self.coverage.count(Kind::FaultGivenUp);
+            self.ended += 1;
+        }
+    }
+
+    /// Whether the controller has no configuration with groups yet.
+    #[must_use]
+    pub fn is_without_groups(&self) -> bool {
+        let controller = self.referee.reference(0).controller();
+        controller.is_some_and(|controller| controller.latest().groups.is_empty())
+    }
+
+    /// An administrator begins a change of the load. If there are no groups yet, it is the first
+    /// join.
+    pub fn order(&mut self, administrator: usize, number: u64) {
+        let order = if self.is_without_groups() {
+            load::first_join(self.plan)
+        } else {
+            self.possible(load::change(self.plan, administrator as u16, number))
+        };
+        let Some(who) = self.administrators.get_mut(administrator) else { return };
+        self.given_up.extend(who.session.pending().map(|(_, order)| order.clone()));
+        let mut fx = client::Effects::<()>::default();
+        skip_to(&mut who.session, &mut who.begun, number, &order);
+        who.begun = number;
+        who.session.invoke(order, &mut fx);
+        let from = who.session.id();
+        self.send_all(from, fx);
+    }
+
+    /// The order, or a question instead of one that gives shards to a group that is stopped.
+    fn possible(&self, order: Order) -> Order {
+        let is_stopped = |group: &GroupId| {
+            self.servers.iter().any(|s| s.group == usize::from(group.0) && s.stopped)
+        };
+        let asks_much = match &order.change {
+            Change::Join(groups) => groups.keys().any(is_stopped),
+            Change::Leave(_) | Change::Move(..) | Change::Query(_) => false,
+        };
+        if asks_much { Order::from(Change::Query(None)) } else { order }
+    }
+
+    /// The retry timer of an administrator runs out.
+    pub fn retry_order(&mut self, administrator: usize) {
+        let Some(who) = self.administrators.get_mut(administrator) else { return };
+        if who.session.pending().is_some() {
+            let mut fx = client::Effects::<()>::default();
+            who.session.on_timeout(client::Timer::Retry, &mut fx);
+            let from = who.session.id();
+            self.send_all(from, fx);
+        }
+    }
+
+    /// An administrator asks a server for its condition.
+    pub fn inspect(&mut self, server: usize) {
+        let Some(who) = self.administrators.first() else { return };
+        let from = who.session.id();
+        let message = Message::Migration(migration::Message::Inspect);
+        self.network.send(Id::from(from.0 as usize), Id::from(server), message, &mut self.coverage);
+    }
+
+    fn send_all(&mut self, from: ClientId, fx: client::Effects<()>) {
+        for effect in fx {
+            match effect {
+                Effect::Send(Address::Server(to), message) => {
+                    let from = Id::from(from.process().0 as usize);
+                    self.network.send(from, of(to), message, &mut self.coverage);
+                }
+                // The driver decides when a client asks again; clients save nothing.
+                Effect::Send(Address::Client(_), _)
+                | Effect::Arm(_)
+                | Effect::Cancel(_)
+                | Effect::Persist(()) => {}
+            }
+        }
+    }
+
+    fn tell_client(&mut self, to: u64, from: NodeId, message: Message) -> Result<(), Violation> {
+        match message {
+            Message::Migration(migration::Message::Configuration(config)) => {
+                for client in 0..self.clients.len() {
+                    let session = &mut self.clients[client].session;
+                    let id = session.id();
+                    if id.process().0 == to {
+                        let mut fx = client::Effects::<()>::default();
+                        session.on_configuration(from, &config, &mut fx);
+                        self.send_all(id, fx);
+                    }
+                }
+                Ok(())
+            }
+            Message::Reply(reply) => {
+                let Some(place) = session_of(self.plan, reply.client) else { return Ok(()) };
+                let Client { session, .. } = &mut self.clients[place];
+                let (id, number) = (session.id(), reply.number);
+                let mut fx = client::Effects::<()>::default();
+                let outcome = session.on_reply(reply, &mut fx);
+                self.send_all(id, fx);
+                match outcome {
+                    None => return Ok(()),
+                    Some(Outcome::Done(output)) => self.referee.on_done(place, number, &output)?,
+                    Some(Outcome::NotDone(_)) => self.referee.on_not_done(place, number)?,
+                    Some(Outcome::Unknown) => self.referee.on_given_up(place, number),
+                }
+                self.ended += 1;
+                Ok(())
+            }
+            Message::Outcome(reply) => {
+                let mut fx = client::Effects::<()>::default();
+                let of_reply = |who: &&mut Administrator| who.session.id() == reply.client;
+                if let Some(who) = self.administrators.iter_mut().find(of_reply) {
+                    let id = who.session.id();
+                    who.session.on_reply(reply, &mut fx);
+                    self.send_all(id, fx);
+                }
+                Ok(())
+            }
+            Message::Raft(_)
+            | Message::Request(_)
+            | Message::Change(_)
+            | Message::Migration(_)
+            | Message::Transaction(_)
+            | Message::Founding(_) => Ok(()),
+        }
+    }
+
+    /// Does what a server asks for, and judges what has become committed.
+    fn after(&mut self, server: usize, out: Out<NodeActor>) -> Result<(), Violation> {
+        self.obey(server, out);
+        let state = &mut self.servers[server];
+        let Some(replica) = state.node.replica() else { return Ok(()) };
+        let (known, commit) = (state.known, replica.raft.commit);
+        if commit > known {
+            state.known = commit;
+            let to_client = |client| session_of(self.plan, client);
+            let group = state.group;
+            self.referee.on_commit(group, known, replica, to_client, &mut self.coverage)?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, server: usize, out: Out<NodeActor>) {
+        let state = &mut self.servers[server];
+        let led = state.armed.contains(&Timer::Raft(raft::Timer::Heartbeat));
+        let mut saves = None;
+        for command in out {
+            match command {
+                Command::Save(storage) => saves = Some(storage),
+                Command::Send(to, message) => {
+                    self.network.send(Id::from(server), to, message, &mut self.coverage);
+                }
+                Command::SetTimer(timer, _) => {
+                    if !state.armed.contains(&timer) {
+                        state.armed.push(timer);
+                    }
+                }
+                Command::CancelTimer(timer) => state.armed.retain(|armed| *armed != timer),
+                Command::ChooseRandom(..) => unreachable!("a node draws nothing at random"),
+            }
+        }
+        if let Some(storage) = saves {
+            // A copy of the log would make the next entry dear.
+            state.saved = (!is_present(&storage, &state.node)).then_some(storage);
+        }
+        if led && !state.armed.contains(&Timer::Raft(raft::Timer::Heartbeat)) {
+            self.coverage.count(Kind::LeaderReplaced);
+            self.network.forget_copies(Id::from(server));
+        }
+    }
+}
+
+/// Whether a storage is the present state of a node, as far as that is seen at once.
+fn is_present(storage: &Storage, node: &Node) -> bool {
+    match (storage, node.replica()) {
+        (Storage::Member(saved), Some(replica)) => {
+            let present = &replica.raft.persistent;
+            (saved.term, saved.vote, saved.lost) == (present.term, present.vote, present.lost)
+                && saved.log.is_same(&present.log)
+        }
+        (Storage::Member(_) | Storage::Pledge(_), _) => false,
+    }
+}
+
+/// Brings a session to the operation before the one with this number: others are left out.
+fn skip_to<S: Service>(session: &mut Session<S>, begun: &mut u64, number: u64, op: &S::Op) {
+    let fx = &mut client::Effects::<()>::default();
+    session.give_up(fx);
+    while *begun + 1 < number {
+        session.invoke(op.clone(), fx);
+        session.give_up(fx);
+        *begun += 1;
+    }
+}
+
+fn of(server: NodeId) -> Id {
+    Id::from(usize::from(server.0))
+}
+
+/// The group of a server, and the group's servers.
+fn group_of(plan: &Plan, id: NodeId) -> (usize, Servers) {
+    let shape = &plan.shape;
+    let groups = shape.ids().map(|group| (usize::from(group.0), shape.servers_of(group)));
+    match groups.into_iter().find(|(_, servers)| servers.contains(id)) {
+        Some((_, servers)) if shape.is_alone() => (0, servers),
+        Some(found) => found,
+        None => (0, shape.controller()),
+    }
+}
+
+/// The machines of the groups.
+fn kinds(plan: &Plan) -> Vec<machine::Kind> {
+    let shape = &plan.shape;
+    if shape.is_alone() {
+        return vec![machine::Kind::Store];
+    }
+    let group = |id: GroupId| {
+        machine::Kind::Group(Group {
+            id,
+            shards: shape.shards,
+            servers: shape.servers_of(id),
+            controllers: shape.controller(),
+            part_bytes: plan.part_bytes,
+        })
+    };
+    let controller = machine::Kind::Controller { shards: shape.shards };
+    std::iter::once(controller).chain(shape.ids().map(group)).collect()
+}
