@@ -103,11 +103,8 @@ impl World<'_> {
 
     fn groups(&self) -> impl Iterator<Item = usize> {
         let first = usize::from(!self.plan.shape.is_alone());
-        (first..first + self.plan.shape.groups.len()).filter(|group| !self.is_stopped(*group))
-    }
-
-    fn is_stopped(&self, group: usize) -> bool {
-        self.servers.iter().any(|server| server.group == group && server.stopped)
+        (first..first + self.plan.shape.groups.len())
+            .filter(|group| !self.is_stopped_for_good(*group))
     }
 
     /// Something that has not come to its end, in words.

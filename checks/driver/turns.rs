@@ -106,7 +106,8 @@ impl Turns {
                 continue;
             }
             let conflicts = |(key, access): &(Key, Access)| {
-                accesses.get(key).is_some_and(|other| access.writes() || other.writes())
+                let place = accesses.binary_search_by(|(other, _)| other.cmp(key));
+                place.is_ok_and(|place| access.writes() || accesses[place].1.writes())
             };
             if waiting.claim.iter().any(conflicts) {
                 waiting.overtaken += 1;

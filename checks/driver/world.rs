@@ -5,11 +5,13 @@
 //! under way, and the timers that it starts may run out at any time.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use model::actor::{NodeActor, Timing};
 use model::client::{self, Outcome, Session};
 use model::effects::Effect;
 use model::founding::Charter;
+use model::health::Health;
 use model::machine;
 use model::message::Message;
 use model::node::{Node, Setup, Storage, Timer};
@@ -19,9 +21,10 @@ use model::service::{Administration, Service};
 use model::shard::Group;
 use model::shard::config::Servers;
 use model::shard::controller::{Change, Order};
+use model::shard::holdings::{Holdings, is_needed};
 use model::shard::migration;
 use model::shard::router::Router;
-use model::types::{Address, ClientId, GroupId, Index, NodeId, RequestId};
+use model::types::{Address, ClientId, ConfigNum, GroupId, Index, NodeId, RequestId};
 use model::violation::Violation;
 use stateright::actor::{Actor, Command, Id, Out};
 
@@ -291,11 +294,10 @@ impl<'a> World<'a> {
         may
     }
 
-    /// Whether the servers of a group may be stopped for good: it has left, has reached a
-    /// configuration without it and keeps no shard. `docs/operations.md` says so.
+    /// Whether the servers of a group may be stopped for good, by the rule of `docs/operations.md`:
+    /// nobody needs it, and nobody has asked that it joins again.
     fn may_be_stopped(&self, group: usize) -> bool {
         let id = GroupId(group as u16);
-        let Some(shards) = self.referee.reference(group).shards() else { return false };
         let Some(controller) = self.referee.reference(0).controller() else { return false };
         let joins = |change: &Change| match change {
             Change::Join(groups) => groups.contains_key(&id),
@@ -303,11 +305,25 @@ impl<'a> World<'a> {
         };
         let asked = self.administrators.iter().filter_map(|who| who.session.pending());
         let mut asked = asked.map(|(_, order)| order).chain(&self.given_up);
-        let has_left = !controller.latest().groups.contains_key(&id)
-            && shards.config.num.0 > 0
-            && !shards.config.groups.contains_key(&id)
-            && !asked.any(|order| joins(&order.change));
-        has_left && shards.coming().is_none() && shards.iter().next().is_none()
+        if asked.any(|order| joins(&order.change)) {
+            return false;
+        }
+        let running = (1..).take(self.plan.shape.groups.len());
+        let running = running.filter(|group| !self.is_stopped_for_good(usize::from(*group)));
+        let running: Vec<_> = running.map(GroupId).collect();
+        let told = running.iter().filter_map(|group| {
+            let shards = self.referee.reference(usize::from(group.0)).shards()?;
+            let server = Health::Founding { heard: BTreeSet::new(), pledge: None };
+            Some((*group, Holdings::of(server, shards, true)))
+        });
+        let told = told.collect();
+        controller.latest().num > ConfigNum::default()
+            && is_needed(id, running, controller.latest(), &told).is_none()
+    }
+
+    /// Whether the servers of a group are stopped for good.
+    pub fn is_stopped_for_good(&self, group: usize) -> bool {
+        self.servers.iter().any(|server| server.group == group && server.stopped)
     }
 
     /// The room on a server's disk changes.
