@@ -232,7 +232,6 @@ impl Replica {
             }
             return;
         }
-        self.admission.take(client);
         self.accepted.insert(client, number);
         self.propose(setup, command, fx);
     }

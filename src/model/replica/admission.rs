@@ -144,12 +144,6 @@ impl Admission {
     fn has_refused_for(&self, why: NotTaken) -> bool {
         self.refused.values().any(|refused| refused.why == why)
     }
-
-    /// Forgets the refusal of a client whose later request is taken: copies of its earlier requests
-    /// are ignored because of that one.
-    pub(super) fn take(&mut self, client: ClientId) {
-        self.refused.remove(&client);
-    }
 }
 
 impl Replica {
