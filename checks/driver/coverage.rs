@@ -225,13 +225,17 @@ const OF_SEVERAL: &[Kind] = &[
 /// protocol detects only in part, and the driver does not cause it.
 const OF_NONE: &[Kind] = &[Kind::Lost];
 
+/// Kinds that are too rare where an episode takes more steps: values that change between the
+/// request and the vote must exceed a limit of several groups.
+const SELDOM: &[Kind] = &[Kind::VoteTooLarge];
+
 /// Whether a run of the family must reach the kind.
 #[must_use]
 pub fn is_reached(kind: Kind, family: Family) -> bool {
     let unreached: &[&[Kind]] = match family {
         Family::Ones => &[OF_NONE, OF_MOVES, OF_SEVERAL],
-        Family::Threes => &[OF_NONE, OF_MOVES],
-        Family::Moves => &[OF_NONE],
+        Family::Threes => &[OF_NONE, OF_MOVES, SELDOM],
+        Family::Moves => &[OF_NONE, SELDOM],
     };
     !unreached.iter().any(|kinds| kinds.contains(&kind))
 }

@@ -253,8 +253,8 @@ impl Plan {
     }
 }
 
-/// The number of operations of an episode: as often between 10 and 40 as between 800 and 3,200. What
-/// meets only while clocks are young, or only at the quiet end, needs many short episodes.
+/// The number of operations of an episode: as often between 10 and 40 as between 800 and 3,200.
+/// What meets only while clocks are young, or only at the quiet end, needs many short episodes.
 fn operations(draw: &mut Draw, is_knotted: bool) -> u64 {
     let least = if is_knotted { 4 << draw.below(4) } else { 10 << draw.below(9) };
     draw.within(least, 2 * least) as u64
