@@ -63,6 +63,6 @@ pub(super) const CHECKS: &[Check] = &[
             overload_goals::GIVEN_UP_FOR_GOOD,
             overload_goals::REFUSED_IN_DOUBT,
         ],
-        unique_states: 86_054,
+        unique_states: 91_600,
     },
 ];
