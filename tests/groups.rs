@@ -9,7 +9,7 @@ mod common;
 use model::shard::route::shard_of;
 use model::types::ShardId;
 
-use common::Config;
+use common::{Config, Server};
 
 const SHARDS: u16 = 6;
 
@@ -91,4 +91,33 @@ fn group_that_goes_down_with_its_shards_delays_no_other_move() {
     for key in &keys()[2..] {
         assert_eq!(config.get(key), "before", "{key}");
     }
+}
+
+/// A group that leaves is needed until each other group has heard that it has left: one that is
+/// down may know nothing else than that it belongs to the others.
+#[test]
+fn group_that_leaves_is_needed_until_nobody_can_ask_it() {
+    let config = Config::sharded(3, 1, SHARDS);
+    let mut servers: Vec<_> = (0..4).map(|node| Some(config.serve(node, true))).collect();
+    config.admin(&["join", "1", "2", "3"]);
+    keys().iter().for_each(|key| put(&config, key, "before"));
+
+    servers[3] = None;
+    let file = config.file();
+    let leave = ["admin", "leave", "2", "--wait", "--config", &file, "--timeout", "60"];
+    let (leaving, lines) = Server::start(common::shardwright(&leave));
+    let mut lines = lines.map(Result::unwrap);
+    let mut until = |end: &str| {
+        let found = lines.find(|line| line.ends_with(end));
+        assert!(found.is_some(), "it never says '{end}'");
+    };
+    until("g2 has left and is still needed: g3 does not answer");
+    let status = String::from_utf8(config.kv(&["admin", "status"]).stdout).unwrap();
+    assert!(status.contains("g2 has left and is still needed: g3 does not answer"), "{status}");
+
+    servers[3] = Some(config.serve(3, false));
+    until("g2 has left: its servers may be stopped");
+    drop(leaving);
+    servers[2] = None;
+    serves_all(&config, "before", "after");
 }

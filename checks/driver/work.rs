@@ -57,5 +57,5 @@ fn whole(steps: usize, limits: &Limits) -> usize {
 
 /// The number of transactions and requests that wait or are open.
 fn open(transactions: &Transactions) -> usize {
-    transactions.len() + transactions.queue.requests().count()
+    transactions.open() + transactions.queue.requests().count()
 }

@@ -74,3 +74,24 @@ fn groups_of_one_keep_their_promises() {
 fn groups_of_three_keep_their_promises() {
     finds_nothing(Family::Threes);
 }
+
+#[test]
+fn groups_that_come_and_go_keep_their_promises() {
+    finds_nothing(Family::Moves);
+}
+
+/// Each of these episodes has found a bug that is mended (`docs/driver.md`).
+#[test]
+fn episodes_that_have_found_something_find_it_no_more() {
+    for (family, seed) in [
+        (Family::Moves, 168_316), // One name for two transactions.
+        (Family::Ones, 396_893),  // A wound that is lost.
+        (Family::Moves, 13),      // A group that is stopped too early.
+        (Family::Moves, 33),      // A refusal that is forgotten.
+        (Family::Ones, 220),      // A waiting transaction that is overtaken.
+        (Family::Threes, 122),
+    ] {
+        let outcome = episode(family, seed);
+        assert_eq!(outcome.broken, None, "{family:?} {seed}");
+    }
+}

@@ -72,7 +72,7 @@ impl Holdings {
             config: shards.config.num,
             leads,
             shards: shards.iter().map(holding).collect(),
-            transactions: shards.transactions.len() as u64,
+            transactions: shards.transactions.open() as u64,
             needs: shards.needs(),
         }
     }

@@ -1,5 +1,6 @@
 //! Transactions of several groups, entry by entry: who waits, who is told what, and what it costs.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use crate::kv::command::{Key, Op, Request, Value};
@@ -58,16 +59,16 @@ impl At {
         group
     }
 
-    fn apply(&mut self, command: Command) -> Applied {
-        self.machine.apply(&self.kind, &command)
+    fn apply(&mut self, command: &Command) -> Applied {
+        self.machine.apply(&self.kind, command)
     }
 
     fn configure(&mut self, config: Configuration) -> Applied {
-        self.apply(Command::Migration(migration::Entry::Configure(Arc::new(config))))
+        self.apply(&Command::Migration(migration::Entry::Configure(Arc::new(config))))
     }
 
     fn enters(&mut self, entry: Entry) -> Applied {
-        self.apply(Command::Transaction(Arc::new(entry)))
+        self.apply(&Command::Transaction(Arc::new(entry)))
     }
 
     /// A client asks for a transaction that appends to these keys.
@@ -77,7 +78,8 @@ impl At {
 
     fn asked_for(&mut self, client: u64, steps: Vec<Step>) -> Applied {
         let op = Op::Transaction(Transaction::try_from(steps).unwrap().into());
-        self.apply(Command::Request(Request { client: ClientId(client), number: RequestId(1), op }))
+        let (client, number) = (ClientId(client), RequestId(1));
+        self.apply(&Command::Request(Request { client, number, op }))
     }
 
     /// Another group asks for keys.
@@ -131,7 +133,7 @@ fn transactions_of_two_coordinators_are_never_the_same() {
     let (a, c) = (key(1, 0), key(1, 1));
     group.asked(9, &[a, key(2, 0)]);
     let own = group.attempt_of(9, 1);
-    group.is_asked(abroad(2, own.txn.age, 9), std::slice::from_ref(&c));
+    group.is_asked(abroad(2, own.txn.age, 9), from_ref(&c));
     // An older one waits for what the other coordinator's holds, and not for its own.
     let older = abroad(3, 0, 8);
     let applied = group.is_asked(older, &[c]);
@@ -150,15 +152,15 @@ fn whoever_waits_says_its_wounds_again() {
     // It is wounded, and a younger one gets a key of it meanwhile.
     group.enters(Entry::Wound { attempt: old });
     let young = abroad(3, 50, 2);
-    group.is_asked(young, &[c.clone()]);
+    group.is_asked(young, from_ref(&c));
     let settled = Entry::Settled { attempt: old, group: GroupId(2) };
     let wound = (3, Message::Wound { attempt: young });
-    assert_eq!(said(group.enters(settled).said), [wound.clone()]);
-    assert_eq!(group.says_again(), [wound.clone()]);
+    assert_eq!(said(group.enters(settled).said), from_ref(&wound));
+    assert_eq!(group.says_again(), from_ref(&wound));
     // The same for one that waits on behalf of another group.
     let other = abroad(2, 5, 3);
     let younger = abroad(3, 60, 4);
-    group.is_asked(younger, &[d.clone()]);
+    group.is_asked(younger, from_ref(&d));
     group.is_asked(other, &[d]);
     let second = (3, Message::Wound { attempt: younger });
     assert_eq!(group.says_again(), [wound, second]);
@@ -183,12 +185,12 @@ fn entry_that_frees_nothing_looks_at_nobody() {
     let mut group = At::group(1);
     let (hot, free) = (key(1, 0), key(1, 1));
     let holder = abroad(2, 1, 1);
-    group.is_asked(holder, std::slice::from_ref(&hot));
+    group.is_asked(holder, from_ref(&hot));
     for client in 10..20 {
-        group.asked_for(client, vec![appends(std::slice::from_ref(&hot))[0].clone(); 9_000]);
+        group.asked_for(client, vec![appends(from_ref(&hot))[0].clone(); 9_000]);
     }
     let other = abroad(3, 2, 2);
-    let applied = group.is_asked(other, std::slice::from_ref(&free));
+    let applied = group.is_asked(other, from_ref(&free));
     assert!(applied.work < 10, "{}", applied.work);
     let decision = crate::shard::txn::Decision::Abort;
     let coordinator = servers([3]);
@@ -220,6 +222,6 @@ fn attempts_make_way_for_a_configuration() {
     let applied = group.configure(configuration().move_shard(ShardId(0), GroupId(3)).unwrap());
     assert_eq!(group.shards().config.num, ConfigNum(1), "the other group may have decided");
     let wound = (2, Message::Wound { attempt });
-    assert_eq!(said(applied.said), [wound.clone()]);
+    assert_eq!(said(applied.said), from_ref(&wound));
     assert_eq!(group.says_again(), [wound]);
 }

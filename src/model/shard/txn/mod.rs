@@ -258,7 +258,7 @@ impl Transactions {
 
     /// How many transactions the group coordinates or takes part in.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn open(&self) -> usize {
         self.records.len() + self.shares.len()
     }
 
