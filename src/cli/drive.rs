@@ -178,7 +178,7 @@ fn tell(finding: &Finding, recordings: Option<&Path>) {
     let file = folder.join(format!("{family}-{seed}.json"));
     let trace = Trace::of(finding);
     let written = fs::create_dir_all(folder)
-        .and_then(|()| Ok(fs::write(&file, serde_json::to_string_pretty(&trace)?)?));
+        .and_then(|()| fs::write(&file, serde_json::to_string_pretty(&trace)?));
     match written {
         Ok(()) => println!("{} events: shardwright replay {}", trace.events.len(), file.display()),
         Err(error) => complain(format!("cannot write {}: {error}", file.display())),
