@@ -39,8 +39,8 @@ pub(super) fn load<T: DeserializeOwned>(file: &Path) -> Result<T, Exit> {
     serde_json::from_str(&text).map_err(|error| {
         let file = file.display();
         complain(format!(
-            "{file} is no recording ({error}): `check --counterexamples DIR` makes one, and so does \
-             `drive --recordings DIR`"
+            "{file} is no recording ({error}): make one by `check --counterexamples DIR` \
+             or by `drive --recordings DIR`"
         ));
         Exit::Usage
     })
