@@ -6,9 +6,11 @@
 //! must pass without the change, so that a check that always fails kills nothing.
 //!
 //! [`mutant`] is what a patch file says, [`tree`] the copy of the sources that is changed and
-//! built, [`trial`] the building and the judging. What runs in the changed tree is [`finding`],
-//! inside the program `probe` (`checks/mutants/probe.rs`). The user's own tree is only read.
+//! built, [`trial`] the building and the judging. What runs in the changed tree is [`finding`], or
+//! [`driven`] for what the random driver must find, inside the program `probe`
+//! (`checks/mutants/probe.rs`). The user's own tree is only read.
 
+pub mod driven;
 pub mod finding;
 pub mod mutant;
 pub mod tree;

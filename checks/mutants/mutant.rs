@@ -40,8 +40,10 @@ pub struct Mutant {
     pub bug: String,
     /// The property that must fall, or the goal that must be out of reach.
     pub property: String,
-    /// The check that shows it.
+    /// The check that shows it, or the family of the driver (`drive-ones` and others).
     pub check: String,
+    /// The seed of the first episode that the driver runs.
+    pub seed: u64,
     /// When it is tried.
     #[serde(serialize_with = "tier_word")]
     pub tier: Tier,
@@ -100,6 +102,8 @@ impl Mutant {
                 return Err(malformed(format!("it has two lines '{key}'")));
             }
         }
+        let seed = fields.remove("Seed").map_or(Ok(1), str::parse);
+        let seed = seed.map_err(|_| malformed("its seed is no number".to_owned()))?;
         let mut take = |key: &str| {
             let value = fields.remove(key).map(str::to_owned);
             value.ok_or_else(|| malformed(format!("its header lacks '{key}'")))
@@ -110,6 +114,7 @@ impl Mutant {
             bug: take("Bug")?,
             property: take("Property")?,
             check: take("Check")?,
+            seed,
             tier: match take("Tier")?.as_str() {
                 "ci" => Tier::Ci,
                 "full" => Tier::Full,
@@ -191,7 +196,7 @@ mod tests {
 
     use model::properties::progress;
 
-    use super::super::home;
+    use super::super::{driven, home};
     use super::*;
     use crate::portfolio;
 
@@ -219,6 +224,9 @@ mod tests {
         assert_eq!((mutant.id.as_str(), mutant.zoo.as_str()), ("m", "E07"));
         assert_eq!((mutant.property.as_str(), mutant.check.as_str()), ("p", "c"));
         assert_eq!((mutant.bug.as_str(), mutant.tier), ("A bug.", Tier::Ci));
+        assert_eq!(mutant.seed, 1, "if it says none");
+        let mutant = Mutant::parse("m", &format!("{HEADER}Seed: 7\n\n{}", diff("a", "b")));
+        assert_eq!(mutant.unwrap().seed, 7);
     }
 
     #[test]
@@ -226,6 +234,7 @@ mod tests {
         for (header, why) in [
             (HEADER.replace("Check: c\n", ""), "lacks 'Check'"),
             (HEADER.replace("ci", "never"), "no tier 'never'"),
+            (format!("{HEADER}Seed: x\n"), "seed is no number"),
             (format!("{HEADER}Extra: x\n"), "'Extra' means nothing"),
             (format!("{HEADER}Tier: ci\n"), "two lines 'Tier'"),
             (format!("{HEADER}nonsense\n"), "no 'Key: value'"),
@@ -264,6 +273,11 @@ mod tests {
         assert!(mutants.len() >= 30, "{} mutants", mutants.len());
         for mutant in &mutants {
             assert!(!mutant.apply(&home()).unwrap().is_empty(), "{} changes nothing", mutant.id);
+            if driven::family(&mutant.check).is_some() {
+                let property = &mutant.property;
+                assert!(driven::has_property(property), "{}: no {property}", mutant.id);
+                continue;
+            }
             let check = portfolio::find(&mutant.check);
             let properties = check.map(portfolio::Check::properties).unwrap_or_default();
             let mut names = properties.iter().map(|property| property.name);

@@ -92,12 +92,12 @@ pub fn run(
     let probe = tree.build("control")?.map_err(|words| {
         Error::Control(format!("the tree does not build without any change:\n{words}"))
     })?;
-    let mut checks: Vec<_> = mutants.iter().map(|mutant| mutant.check.as_str()).collect();
+    let mut checks: Vec<_> = mutants.iter().map(check_of).collect();
     checks.sort_unstable();
     checks.dedup();
-    for check in checks {
+    for (check, seed) in checks {
         report(Event::Control(check));
-        match ask(&probe, threads, &[check])? {
+        match ask(&probe, threads, &[check, &seed.to_string()])? {
             Finding::Holds => {}
             other => {
                 let why = format!("without any change {check} does not pass: {other:?}");
@@ -118,6 +118,11 @@ pub fn run(
         });
         search_all(&built, threads, &mut report)
     })
+}
+
+/// The check of a mutant, and the seed from which the driver begins if it is one of the driver.
+fn check_of(mutant: &Mutant) -> (&str, u64) {
+    (&mutant.check, mutant.seed)
 }
 
 /// The program of a mutant, or why there is none.
@@ -144,7 +149,8 @@ fn search_all(
         let start = Instant::now();
         let outcome = match probe? {
             Ok(probe) => {
-                let finding = ask(&probe, threads, &[&mutant.check, &mutant.property])?;
+                let (check, seed) = check_of(mutant);
+                let finding = ask(&probe, threads, &[check, &seed.to_string(), &mutant.property])?;
                 fs::remove_file(&probe).map_err(Error::file(&probe))?;
                 judge(finding)
             }
