@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn elements_that_go_only_together_stay() {
-        let even = |list: &[u32]| list.len() % 2 == 0 && list.contains(&7);
+        let even = |list: &[u32]| list.len().is_multiple_of(2) && list.contains(&7);
         assert_eq!(reduced((0..16).collect(), even).len() % 2, 0);
     }
 }

@@ -31,7 +31,8 @@ const MAX_SHOWN: usize = 80;
 
 A VALUE of $KEY is what is under that key; $$ is a dollar sign at the beginning of a value.
 Words with blanks are quoted as in a shell. Each step sees what those before it have done.
-At most 1,000 keys, 131,072 steps and 1 MiB; it may find, give back and write 4 MiB in all.
+At most 1,000 keys, 131,072 steps and 1 MiB; it may find, give back and write 4 MiB in all, and
+compare 64 MiB. A number has at most 20 digits, its sign among them.
 
 Examples:
   shardwright txn 'check a >= 10' 'add a -10' 'add b 10' 'get a' 'get b'   from a to b, if a has it

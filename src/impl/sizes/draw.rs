@@ -288,7 +288,8 @@ fn holdings(g: &mut Gen) -> Holdings {
     };
     let (server, config, leads) = (founding::health(g), config_num(g), bool::arbitrary(g));
     let (shards, transactions) = (list(g, holding), number(g));
-    Holdings { server, config, leads, shards, transactions, needs: list(g, group) }
+    let needs = list(g, group).into_iter().collect();
+    Holdings { server, config, leads, shards, transactions, needs }
 }
 
 fn attempt(g: &mut Gen) -> Attempt {

@@ -18,18 +18,19 @@
 //! the end of the last, so at any time one attempt of a transaction is alive, and whoever has voted
 //! has a coordinator that knows what it voted for.
 //!
-//! **Conflicts** ([`queue`], [`turns`]). Who finds a key locked waits. The older of two transactions is never
-//! kept waiting by what the younger one might yet wait for: it *wounds* the younger
-//! ([`Message::Wound`]), whose coordinator gives up the attempt, unless it has decided, and begins
-//! another [Rosenkrantz, wound-wait]. Ages come from clocks that groups set forward when they hear
-//! of a younger transaction \[Lamport\], so everybody's turn comes. Operations on one key wait for
-//! locks, too, but lock nothing: they are carried out as soon as the locks of their key are gone,
-//! and no transaction overtakes them.
+//! **Conflicts** ([`queue`], [`turns`]). A transaction that finds a key locked waits. The older of
+//! two transactions is never kept waiting by what the younger one might yet wait for: it *wounds*
+//! the younger ([`Message::Wound`]), whose coordinator gives up the attempt, unless it has decided,
+//! and begins another [Rosenkrantz, wound-wait]. Ages come from clocks that groups set forward when
+//! they hear of a younger transaction or of another group's clock \[Lamport\], so everybody's turn
+//! comes. Operations on one key wait for locks, too, but lock nothing: they are carried out as soon
+//! as the locks of their key are gone, and no transaction overtakes them.
 //!
 //! **Moves.** An attempt belongs to one configuration. A group that is not there yet is asked
 //! again; one that has gone further refuses ([`Vote::No`]), and the next attempt is made under a
 //! later configuration. A shard with a locked key does not leave: its group takes no new locks on
-//! what will leave, and goes on to the next configuration when the last one there is free. So
+//! what will leave, gives up attempts that hold some and are not decided, and goes on to the next
+//! configuration when the last one there is free. So
 //! attempts wait for attempts of earlier configurations or for older ones of their own: never in a
 //! circle.
 //!

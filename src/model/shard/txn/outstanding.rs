@@ -15,7 +15,8 @@ use crate::shard::store::Shards;
 use crate::types::GroupId;
 
 impl Shards {
-    /// The other groups without which this one cannot end its transactions, or let go of its shards.
+    /// The other groups without which this one cannot end its transactions, or let go of its
+    /// shards.
     #[must_use]
     pub fn needs(&self) -> BTreeSet<GroupId> {
         let mut needed = BTreeSet::new();
@@ -42,9 +43,9 @@ impl Shards {
         }
     }
 
-    /// Says what other groups have yet to hear about a transaction: its participants what they are
-    /// asked or told, its coordinator that it is in the way of a configuration, and the coordinators
-    /// of younger ones that these are in its way.
+    /// Says what other groups have yet to hear about a transaction: its participants hear what they
+    /// are asked or told, its coordinator hears that it is in the way of a configuration, and the
+    /// coordinators of younger ones hear that these are in its way.
     pub(super) fn say(&self, txn: TxnId, said: &mut Said) {
         if let Some(record) = self.transactions.records.get(&txn) {
             self.say_to_participants(txn, record, said);
