@@ -166,7 +166,7 @@ pub(super) const CHECKS: &[Check] = &[
             txn_goals::WAITS_ABROAD,
             txn_goals::RETRIED,
         ],
-        unique_states: 5_829_486,
+        unique_states: 8_604_630,
     },
     Check {
         name: "txn-sessions-full",
