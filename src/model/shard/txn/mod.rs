@@ -18,7 +18,7 @@
 //! the end of the last, so at any time one attempt of a transaction is alive, and whoever has voted
 //! has a coordinator that knows what it voted for.
 //!
-//! **Conflicts** ([`queue`], [`turns`]). A transaction that finds a key locked waits. The older of
+//! **Conflicts** ([`queue`], `turns`). A transaction that finds a key locked waits. The older of
 //! two transactions is never kept waiting by what the younger one might yet wait for: it *wounds*
 //! the younger ([`Message::Wound`]), whose coordinator gives up the attempt, unless it has decided,
 //! and begins another [Rosenkrantz, wound-wait]. Ages come from clocks that groups set forward when
