@@ -136,7 +136,7 @@ kinds! {
     LeaderReplaced "leader replaced",
 }
 
-/// How often each kind has occurred.
+/// Count of the events of each kind.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Coverage(Vec<u64>);
 

@@ -1,8 +1,8 @@
 //! The quiet end of an episode: faults end, no operation begins any more, and everything that is
 //! under way must come to its end.
 //!
-//! What is under way when the faults end is lost: each thing that others must hear has to be said
-//! again. Then, round after round, each timer runs out and everything sent is delivered.
+//! Messages that are under way when the faults end are lost: each thing that others must hear has
+//! to be said again. Then, round after round, each timer runs out and everything sent is delivered.
 
 use model::machine::Machine;
 use model::node::{Node, Timer};

@@ -12,7 +12,7 @@ use super::network::Network;
 use super::plan::Plan;
 use super::world::World;
 
-/// What has come of an episode.
+/// Result of an episode.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The number of steps before the quiet end.

@@ -44,12 +44,12 @@ pub struct Network {
 
 /// The network's behaviour.
 enum Behaviour {
-    /// It draws its faults.
+    /// The network draws its faults.
     Random(Box<Random>),
-    /// It remembers all that was ever sent, by the digest of its words. The trace says what
-    /// arrives.
+    /// The network remembers every message that was ever sent, by the digest of its words. The
+    /// trace says which of them arrive.
     Replay(HashMap<u64, Envelope>),
-    /// Everything arrives once.
+    /// Every message arrives once.
     Quiet,
 }
 

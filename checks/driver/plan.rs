@@ -170,7 +170,7 @@ pub enum Fault {
     Crash,
     /// A server of a larger group loses its disk.
     Disk,
-    /// What one server sends to another is lost for a while.
+    /// Messages from one server to another are lost for a while.
     Block,
     /// The room on a server's disk changes.
     Room,

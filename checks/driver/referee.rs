@@ -66,11 +66,11 @@ struct Operation {
 enum Ending {
     /// The client waits.
     Waiting,
-    /// It has a result.
+    /// The client has a result.
     Done,
-    /// It was told that the operation has not taken effect.
+    /// The client was told that the operation has not taken effect.
     NotDone,
-    /// It has given up.
+    /// The client has given up.
     GivenUp,
 }
 

@@ -49,7 +49,7 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// How far a run is.
+/// Amount of what a run has done so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// The number of episodes that have ended.
@@ -60,12 +60,12 @@ pub struct Progress {
     pub steps: u64,
 }
 
-/// What has come of a run.
+/// Result of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The family of the episodes.
     pub family: Family,
-    /// How far the run came.
+    /// The amount of what the run has done.
     pub progress: Progress,
     /// The time that it took.
     pub time: Duration,

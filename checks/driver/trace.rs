@@ -35,7 +35,7 @@ pub struct Trace {
     pub events: Vec<Event>,
 }
 
-/// What has come of a trace.
+/// Result of taking a trace again.
 #[derive(Clone, Debug)]
 pub struct Replayed {
     /// The events, and after each the state of the node that it concerns.

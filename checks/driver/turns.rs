@@ -26,7 +26,7 @@ pub struct Turns {
     now: u64,
     /// The times at which the transactions of each session were enlisted at a coordinator.
     enlisted: BTreeMap<(usize, RequestId), u64>,
-    /// What waits at which group.
+    /// The transactions that wait, by the group where they wait.
     waiting: BTreeMap<(usize, TxnId), Waiting>,
     /// The largest number by which a transaction may be overtaken.
     bound: u64,

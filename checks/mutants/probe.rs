@@ -1,4 +1,4 @@
-//! What runs in a changed tree: `probe THREADS CHECK SEED [PROPERTY]` says in JSON how they
+//! Program that runs in a changed tree: `probe THREADS CHECK SEED [PROPERTY]` says in JSON how they
 //! do. The seed is that of the first episode, if the check is one of the driver.
 
 use std::env;

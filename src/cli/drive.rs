@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// The seed of the first episode; the next ones have the seeds that follow
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many episodes run at the same time; as many as there are cores if not given
+    /// Number of episodes that run at the same time; as many as there are cores if not given
     #[arg(long)]
     threads: Option<NonZeroUsize>,
     /// Write the results to this file, too

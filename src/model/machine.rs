@@ -86,8 +86,8 @@ pub struct Applied {
     pub others: Vec<Reply>,
     /// What a leader has to say to other servers.
     pub said: Said,
-    /// How many steps, keys and bytes of transactions were looked at: the measure of the time that
-    /// it took.
+    /// Number of steps, keys and bytes of transactions that were looked at: the measure of the time
+    /// that it took to apply the command.
     pub work: usize,
 }
 

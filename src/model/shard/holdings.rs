@@ -25,9 +25,9 @@ pub struct Holdings {
     pub leads: bool,
     /// The shards that are not absent, in order.
     pub shards: Vec<Holding>,
-    /// How many transactions the group coordinates or takes part in.
+    /// Number of transactions that the group coordinates or takes part in.
     pub transactions: u64,
-    /// The other groups without which it cannot end its transactions, or let go of its shards.
+    /// Other groups without which the group can not end its transactions or let go of its shards.
     pub needs: BTreeSet<GroupId>,
 }
 
@@ -81,18 +81,18 @@ impl Holdings {
 /// The reason why the servers of a group may not be stopped for good.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Needed {
-    /// The latest configuration gives it shards, or may.
+    /// Membership of the latest configuration, which gives the group shards or may.
     Member,
-    /// This group has not told how it stands: the group itself, or another that may need it.
+    /// Silence of this group, which is the group itself or another one that may need it.
     Silent(GroupId),
-    /// This group has not reached the latest configuration: it may yet ask or be asked under an
-    /// earlier one.
+    /// Delay of this group, which has not reached the latest configuration: it may yet take part in
+    /// a transaction under an earlier one.
     Behind(GroupId),
-    /// The group has so many shards that others have not got yet.
+    /// Number of shards that the group has and that others have not got yet.
     Shards(usize),
-    /// The group coordinates or takes part in so many transactions that have not ended.
+    /// Number of transactions that have not ended and that the group coordinates or takes part in.
     Transactions(u64),
-    /// This group cannot end a transaction, or let go of a shard, without it.
+    /// Another group that can not end a transaction, or let go of a shard, without the group.
     By(GroupId),
 }
 

@@ -37,14 +37,14 @@ impl Transaction {
 /// A transaction that is being carried out.
 struct Course<'a, R> {
     limits: &'a Limits,
-    /// How many steps and bytes were looked at.
+    /// Number of steps and bytes that were looked at.
     looked: &'a Cell<usize>,
     /// What the keys held before.
     read: R,
     carried: Carried,
     /// How many bytes it may still find, give back and write.
     left: usize,
-    /// How many bytes its checks may still compare.
+    /// Number of bytes that its checks may still compare.
     comparable: usize,
 }
 

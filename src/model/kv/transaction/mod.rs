@@ -42,7 +42,7 @@ pub const MAX_NUMBER_BYTES: usize = 20;
 #[serde(try_from = "Vec<Step>")]
 pub struct Transaction {
     steps: Vec<Step>,
-    /// Its keys, in order, and what each is needed for. Computed once: a transaction that waits is
+    /// Keys, in order, and what each is needed for. Computed once: a transaction that waits is
     /// looked at often, and may have many more steps than keys.
     accesses: Vec<(Key, Access)>,
 }
@@ -109,7 +109,7 @@ pub enum Reason {
     Found(Option<Value>),
     /// An operand is not there.
     Missing,
-    /// What should be a number is none, or one beyond 64 bits with sign, or longer than
+    /// A value that should be a number is none, or one beyond 64 bits with sign, or longer than
     /// [`MAX_NUMBER_BYTES`].
     NotANumber,
     /// A value would outgrow [`Limits::value`], all together [`Limits::work`], or what is compared
@@ -159,7 +159,7 @@ impl Transaction {
         key
     }
 
-    /// Its keys, in order, and what each is needed for.
+    /// Keys of the transaction, in order, and what each is needed for.
     #[must_use]
     pub fn accesses(&self) -> &[(Key, Access)] {
         &self.accesses

@@ -18,7 +18,7 @@ use crate::types::{ClientId, ConfigNum, GroupId, NodeId, RequestId, ShardId};
 
 use super::servers;
 
-/// How many groups there are. Each has one server, with its number, and one shard.
+/// Number of groups. Each has one server, with its number, and one shard.
 const GROUPS: u16 = 3;
 
 fn configuration() -> Configuration {
@@ -100,7 +100,7 @@ impl At {
         Attempt { txn, config: ConfigNum(1), count }
     }
 
-    /// What it says again about transactions, and to which group.
+    /// The messages about transactions that the group says again, and the groups that they go to.
     fn says_again(&self) -> Vec<(u16, Message)> {
         let Kind::Group(group) = &self.kind else { unreachable!("it is a group") };
         said(self.shards().say_again(group, &[]))
@@ -179,7 +179,7 @@ fn vote_sets_the_clock_of_the_coordinator() {
     assert_eq!(group.attempt_of(2, 1).txn.age, 301);
 }
 
-/// What waits costs by its keys when its turn may have come, and nothing otherwise.
+/// A transaction that waits costs by its keys when its turn may have come, and nothing otherwise.
 #[test]
 fn entry_that_frees_nothing_looks_at_nobody() {
     let mut group = At::group(1);

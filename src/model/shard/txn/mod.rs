@@ -115,7 +115,7 @@ pub enum Message {
         attempt: Attempt,
         /// Its answer.
         vote: Vote,
-        /// Its clock: the coordinator's runs ahead of it from then on.
+        /// Clock of the participant: that of the coordinator runs ahead of it from then on.
         clock: u64,
     },
     /// An older transaction needs what the attempt has locked.
@@ -182,7 +182,7 @@ pub enum Entry {
         group: GroupId,
         /// Its answer.
         vote: Vote,
-        /// Its clock.
+        /// Clock of the participant.
         clock: u64,
     },
     /// See [`Message::Wound`].
@@ -244,9 +244,9 @@ pub struct Transactions {
     pub shares: OrdMap<TxnId, Share>,
     /// What must not begin again here.
     fences: OrdMap<ClientId, Fence>,
-    /// Those who wait for keys that somebody holds.
+    /// Requests and transactions that wait for keys.
     pub queue: Queue,
-    /// What the entry that is being applied has set free.
+    /// Keys and turns that the entry being applied has set free.
     due: Due,
 }
 
@@ -257,7 +257,7 @@ impl Transactions {
         self.in_hand.contains(&(client, number)) || self.queue.has_request(client, number)
     }
 
-    /// How many transactions the group coordinates or takes part in.
+    /// Number of transactions that the group coordinates or takes part in.
     #[must_use]
     pub fn open(&self) -> usize {
         self.records.len() + self.shares.len()

@@ -15,8 +15,7 @@ use crate::shard::store::Shards;
 use crate::types::GroupId;
 
 impl Shards {
-    /// The other groups without which this one cannot end its transactions, or let go of its
-    /// shards.
+    /// Other groups without which this one can not end its transactions or let go of its shards.
     #[must_use]
     pub fn needs(&self) -> BTreeSet<GroupId> {
         let mut needed = BTreeSet::new();
@@ -35,7 +34,7 @@ impl Shards {
         needed
     }
 
-    /// What a leader says again of transactions.
+    /// Says again everything about transactions that other groups have yet to hear.
     pub(in crate::shard) fn say_transactions_again(&self, said: &mut Said) {
         let transactions = &self.transactions;
         for txn in transactions.records.keys().chain(transactions.shares.keys()) {
@@ -85,7 +84,7 @@ impl Shards {
         }
     }
 
-    /// This group's own servers, as a configuration names them.
+    /// Servers of this group, as a configuration names them.
     fn servers_under(&self, config: &Configuration) -> Servers {
         config.groups.get(&self.group).cloned().unwrap_or_else(|| Servers::from_iter([]))
     }

@@ -1,8 +1,8 @@
 //! Lines at the keys of a group: who waits for which key, in which order.
 //!
-//! What is here follows from what the group has recorded ([`Record`], [`Share`]). It is kept so
-//! that whoever may go on when a key becomes free is found at that key, however many others wait
-//! elsewhere.
+//! The lines follow from what the group has recorded ([`Record`], [`Share`]). They are kept so that
+//! a transaction that may go on when a key becomes free is found at that key, however many others
+//! wait elsewhere.
 //!
 //! [`Record`]: super::coordinator::Record
 //! [`Share`]: super::participant::Share
@@ -66,7 +66,7 @@ impl Due {
 }
 
 impl Queue {
-    /// How many transactions wait.
+    /// Number of transactions that wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.claims.len()
@@ -95,7 +95,7 @@ impl Queue {
         line.and_then(|line| line.requests.get(&client)).is_some_and(|r| r.number == number)
     }
 
-    /// What a transaction needs, if it waits.
+    /// Keys that a transaction needs, if it waits.
     #[must_use]
     pub fn claim(&self, txn: TxnId) -> Option<&Arc<Claim>> {
         self.claims.get(&txn)

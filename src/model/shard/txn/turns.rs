@@ -44,7 +44,8 @@ impl Shards {
         }
     }
 
-    /// Requests for one key lock nothing: they need only that nobody else does.
+    /// Carries out the requests for this key alone that need not wait any more. They lock nothing:
+    /// they need only that nobody else does.
     fn serve_requests_at(&mut self, key: &Key, out: &mut Applied) {
         for request in self.transactions.queue.requests_at(key) {
             out.work += 1;
@@ -60,7 +61,8 @@ impl Shards {
         }
     }
 
-    /// It may be the turn of a transaction: it has what it needs, or makes the younger give it up.
+    /// Lets a transaction whose turn it may be begin or vote. If it must wait, it wounds the
+    /// younger ones that hold what it needs.
     fn take_turn(&mut self, txn: TxnId, out: &mut Applied) {
         let Some(claim) = self.transactions.queue.claim(txn).map(Arc::clone) else { return };
         out.work += claim.len();
@@ -90,7 +92,7 @@ impl Shards {
         }
     }
 
-    /// A request for one key finds it locked.
+    /// Lets a request for one key wait, which finds the key locked.
     pub(in crate::shard) fn stall(&mut self, request: &Request) {
         let left = self.transactions.queue.stall(request);
         self.transactions.due.keys.extend(left);
@@ -124,15 +126,15 @@ impl Shards {
         }
     }
 
-    /// A transaction waits no longer.
+    /// Takes a transaction out of the lines, and looks at those behind it.
     pub(super) fn leave_queue(&mut self, txn: TxnId) {
         if let Some(claim) = self.transactions.queue.remove(txn) {
             self.transactions.due.free(&claim);
         }
     }
 
-    /// The group has other shards than before, or is about to: who waits for keys here, and could
-    /// have them, is found out anew.
+    /// Finds out anew which transactions wait for keys here and could have them: the group has
+    /// other shards than before, or is about to.
     fn line_up_anew(&mut self, out: &mut Applied) {
         let transactions = self.transactions.clone();
         for txn in transactions.records.keys().chain(transactions.shares.keys()) {
@@ -142,7 +144,7 @@ impl Shards {
         self.transactions.due.keys.extend(transactions.queue.requested().cloned());
     }
 
-    /// What a transaction needs here, if it waits and could have it by what the group owns.
+    /// Keys that a transaction needs here, if it waits and could have them by what the group owns.
     fn waits_for(&self, txn: TxnId) -> Option<Arc<Claim>> {
         let claim = if let Some(record) = self.transactions.records.get(&txn) {
             let Stage::Waiting { from } = record.stage else { return None };
@@ -178,8 +180,8 @@ impl Shards {
         holders.filter(|holder| *holder > txn).collect()
     }
 
-    /// Gives up the attempts of this group that hold what an older transaction waits for. Who holds
-    /// a key and is coordinated here has not been decided.
+    /// Gives up the attempts of this group that hold what an older transaction waits for. None of
+    /// them is decided: a coordinator's own keys are free when it has decided.
     fn wound_own(&mut self, txn: TxnId, out: &mut Applied) {
         for holder in self.younger_holders(txn) {
             if self.transactions.records.contains_key(&holder) {
